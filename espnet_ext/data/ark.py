@@ -1,0 +1,101 @@
+"""Compressed Kaldi archives of features and quick random access to them; the only module that knows kaldiio."""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from kaldiio.matio import read_kaldi, write_array
+
+INDEX = "feats.index.npy"  # where each utterance lies: opens at once where a feats.scp of a million lines does not
+AUTOMATIC = 1  # Kaldi's choice: one byte a value (method 2), two bytes for matrices of 8 frames or fewer
+
+
+def write_matrix(stream: IO[bytes], key: str, feats_TF: np.ndarray) -> tuple[int, int]:
+    """Append one compressed matrix to an archive; returns where it starts and how many bytes it has."""
+    stream.write(key.encode() + b" ")
+    start = stream.tell()
+    write_array(stream, np.ascontiguousarray(feats_TF, np.float32), compression_method=AUTOMATIC)
+    return start, stream.tell() - start
+
+
+def index_rows(
+    ids: Sequence[str], frames: Sequence[int], shard: int, offsets: Sequence[int], sizes: Sequence[int]
+) -> np.ndarray:
+    """The rows of the index for one shard's utterances."""
+    names = [name.encode() for name in ids]
+    width = max(map(len, names), default=1)
+    kinds = [("id", f"S{width}"), ("frames", "<i4"), ("shard", "<i4"), ("offset", "<i8"), ("size", "<i8")]
+    rows = np.zeros(len(names), np.dtype(kinds))
+    rows["id"], rows["frames"], rows["shard"], rows["offset"], rows["size"] = names, frames, shard, offsets, sizes
+    return rows
+
+
+def archive_name(shard: int) -> str:
+    return f"feats.{shard}.ark"
+
+
+class FeatureReader:
+    """The features of a dump directory by position in the order of ids; cheap to open, to pickle and to fork."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        path = self.folder / INDEX
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: not there; make it with python -m espnet_ext.data.features")
+        self._index = np.load(path, mmap_mode="r")
+        self._archives: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Frames of each utterance."""
+        return np.ascontiguousarray(self._index["frames"])
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """All utterance ids, sorted as bytes; at a million utterances better kept out of loader workers."""
+        return [name.decode() for name in self._index["id"].tolist()]
+
+    def key(self, i: int) -> str:
+        return self._index["id"][i].decode()
+
+    def position(self, key: str) -> int:
+        """Where an utterance is in the order of ids; raises KeyError if it has no features."""
+        name, low, high = key.encode(), 0, len(self._index)
+        ids = self._index["id"]
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if ids[middle] < name else (low, middle)
+        if low == len(ids) or ids[low] != name:
+            raise KeyError(f"{self.folder}: no features for utterance {key}")
+        return low
+
+    def read(self, i: int) -> np.ndarray:
+        """The features of utterance i as float32 (frames, bins)."""
+        row = self._index[i]
+        shard, size = int(row["shard"]), int(row["size"])
+        if shard not in self._archives:
+            self._archives[shard] = os.open(self.folder / archive_name(shard), os.O_RDONLY)
+        # pread has no file position, so threads and forked workers can share the descriptor
+        data = os.pread(self._archives[shard], size, int(row["offset"]))
+        if len(data) != size:
+            raise OSError(f"{self.folder / archive_name(shard)}: ends inside {row['id'].decode()}; make the features again")
+        return np.asarray(read_kaldi(BytesIO(data)), np.float32)
+
+    __getitem__ = read
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["folder"])  # type: ignore[misc]
+
+    def __del__(self) -> None:
+        for descriptor in getattr(self, "_archives", {}).values():
+            os.close(descriptor)
