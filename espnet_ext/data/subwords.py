@@ -1,0 +1,218 @@
+"""Sub-word models: SentencePiece trained per language or jointly, with start tokens for every task and language."""
+
+import argparse
+import hashlib
+import io
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from espnet_ext.data.sampling import BpeSampler, UnigramSampler
+from espnet_ext.files import Stamp, atomic_folder, read_table
+
+BLANK, UNK, EOS = "<blank>", "<unk>", "<sos/eos>"
+TASKS = ("asr", "st", "mt")
+TYPES = ("unigram", "bpe", "char")
+UNSPACED = {"zh", "ja"}  # written without spaces: a word-start mark would only cost one token a sentence
+THREADS = 4  # fixed: the sums of a training, and so the model, depend on their number
+SENTENCES = 1_000_000  # more lines than this are thinned evenly
+
+
+class Subwords:
+    """One trained model; ids as in docs/architecture.md."""
+
+    blank, unk = 0, 1
+
+    def __init__(self, folder: str | Path) -> None:
+        import sentencepiece
+
+        self.folder = Path(folder).resolve()
+        model, tokens = self.folder / "model.spm", self.folder / "tokens.txt"
+        if not (model.exists() and tokens.exists()):
+            raise FileNotFoundError(f"{folder}: no sub-word model here; python -m espnet_ext.data.subwords makes it")
+        self._model = sentencepiece.SentencePieceProcessor(model_file=str(model))
+        self.name = self.folder.name
+        self.tokens = tokens.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        self.size = len(self.tokens)
+        self.eos = self.size - 1
+        if self.size != self._model.get_piece_size() + 1 or self.tokens[-1] != EOS:
+            raise ValueError(f"{tokens}: does not fit {model.name} ({self.size} tokens); train the model again")
+        self._special = {i for i in range(self.eos) if self._model.is_control(i)} | {self.eos}
+        self._sampler: UnigramSampler | BpeSampler | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Subwords, (self.folder,)
+
+    @property
+    def key(self) -> str:
+        """What tells this model from another of the same name."""
+        return hashlib.sha256((self.folder / "model.spm").read_bytes()).hexdigest()[:8]
+
+    def start(self, task: str, lang: str) -> int:
+        """The start token of a task and its output language."""
+        token = f"<{task}_{lang}>"
+        for index in sorted(self._special):
+            if self.tokens[index] == token:
+                return index
+        known = " ".join(self.tokens[i] for i in sorted(self._special - {self.blank, self.eos}))
+        raise ValueError(f"sub-words {self.name} have no start token {token}; they have {known}")
+
+    def encode(self, text: str) -> list[int]:
+        return self._model.encode(text)
+
+    def encode_all(self, texts: list[str]) -> list[list[int]]:
+        """Many lines at once, by several threads."""
+        return self._model.encode(texts, num_threads=THREADS)
+
+    def sample(self, text: str, seed: int | Sequence[int], alpha: float = 0.2) -> list[int]:
+        """One random segmentation (sub-word regularisation); the same for the same seed, always.
+
+        Unigram: drawn from all segmentations, each by probability ** alpha. BPE: a merge is dropped with
+        probability alpha.
+        """
+        if self._sampler is None:
+            self._sampler = self._make_sampler()
+        return self._sampler.sample("".join(self._model.encode_as_pieces(text)), seed, alpha)
+
+    def _make_sampler(self) -> UnigramSampler | BpeSampler:
+        model = self._model
+        ids = [i for i in range(self.eos) if not (model.is_control(i) or model.is_unknown(i))]
+        scores = {self.tokens[i]: (i, model.get_score(i)) for i in ids}
+        # SentencePiece scores BPE pieces by their rank, -0, -1, -2, ...; all others by log probability.
+        is_bpe = all(score == -rank for rank, (_, score) in enumerate(scores.values()))
+        return (BpeSampler if is_bpe else UnigramSampler)(scores, self.unk)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of token ids; blank, start, end and padding tokens count for nothing."""
+        return self._model.decode([i for i in map(int, ids) if 0 <= i < self.eos and i not in self._special])
+
+    def copy_to(self, folder: str | Path) -> Path:
+        """Put a copy below `folder` (an experiment's subwords/); returns where."""
+        with atomic_folder(Path(folder) / self.name) as copy:
+            for name in ("model.spm", "tokens.txt"):
+                shutil.copyfile(self.folder / name, copy / name)
+        return Path(folder) / self.name
+
+
+def train(
+    folder: str | Path,
+    lines: Iterable[str],
+    langs: Sequence[str],
+    size: int | None,
+    type: str = "unigram",
+    character_coverage: float = 1.0,
+) -> None:
+    """Train one model of `size` tokens on `lines`; without a size, char takes every character."""
+    import sentencepiece
+
+    model = io.BytesIO()
+    specials = [f"<{task}_{lang}>" for lang in langs for task in TASKS]
+    if size is None and type != "char":
+        raise ValueError(f"{type} sub-words need a --size; only char can do without (it takes every character)")
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines),
+            model_writer=model,
+            model_type=type,
+            vocab_size=size - 1 if size else 1 << 20,  # char takes what there is
+            character_coverage=character_coverage,
+            pad_id=0,
+            pad_piece=BLANK,
+            unk_id=1,
+            unk_piece=UNK,
+            bos_id=-1,
+            eos_id=-1,
+            control_symbols=specials,
+            normalization_rule_name="identity",  # references stay what they are
+            add_dummy_prefix=not set(langs) <= UNSPACED,
+            max_sentence_length=1 << 20,  # SentencePiece silently leaves out longer lines; its default is 4192 bytes
+            num_threads=THREADS,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise ValueError(f"{folder}: {_explain(str(error), size or 0)}") from None
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    tokens = [processor.id_to_piece(i) for i in range(processor.get_piece_size())] + [EOS]
+    if size and len(tokens) < size:  # only char: SentencePiece itself refuses the others
+        raise ValueError(f"{folder}: {_too_large(size, len(tokens))}")
+    Path(folder, "model.spm").write_bytes(model.getvalue())
+    Path(folder, "tokens.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
+
+
+def _too_large(size: int, largest: int) -> str:
+    return f"a vocabulary of {size} is too large for this text; the largest possible is {largest} (--size {largest})"
+
+
+def _explain(message: str, size: int) -> str:
+    """SentencePiece's error in terms of our sizes, which count <sos/eos> too."""
+    if found := re.search(r"Vocabulary size too high.*<= (\d+)", message):
+        return _too_large(size, int(found[1]) + 1)
+    if found := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
+        smallest = int(found[1]) + 1
+        return f"a vocabulary of {size} cannot hold every character; take --size {smallest} at least, or a lower --character_coverage"
+    return f"SentencePiece: {message}"
+
+
+def thinned(paths: Sequence[Path], limit: int = SENTENCES) -> Iterator[str]:
+    """The lines of text tables without ids; evenly spaced ones when there are more than `limit`."""
+    total = sum(1 for path in paths for _ in open(path, "rb"))
+    share = min(1.0, limit / max(total, 1))
+    number = 0
+    for path in paths:
+        for _, text in read_table(path):
+            if int((number + 1) * share) > int(number * share) and text:
+                yield text
+            number += 1
+
+
+def make(folder: Path, data: Sequence[Path], langs: Sequence[str], args: argparse.Namespace) -> None:
+    """One model over the text of `langs`, unless it is there already."""
+    langs = sorted(langs)
+    paths = [path for lang in langs for d in data if (path := d / f"text.{lang}").exists()]
+    missing = [lang for lang in langs if not any((d / f"text.{lang}").exists() for d in data)]
+    if missing:
+        raise FileNotFoundError(f"no text.{missing[0]} in {', '.join(map(str, data))}; is --langs right?")
+    output = folder / "-".join(langs)
+    settings = {"type": args.type, "size": args.size, "coverage": args.character_coverage, "langs": langs}
+    stamp = Stamp(output, paths, **settings)
+    if stamp.is_current():
+        return
+    with atomic_folder(output) as temporary:
+        try:
+            train(temporary, thinned(paths), langs, args.size, args.type, args.character_coverage)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(temporary), str(output))) from None
+    stamp.write()
+    print(f"{output}: {Subwords(output).size} {args.type} tokens", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m espnet_ext.data.subwords", description=__doc__)
+    parser.add_argument("folder", type=Path, help="each model goes to FOLDER/<languages joined by ->")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="data directories with text.<lang>")
+    parser.add_argument(
+        "--extra_data", type=Path, nargs="*", default=[], help="more of them, such as text-only MT data"
+    )
+    parser.add_argument("--langs", nargs="+", required=True, help="languages; each gets a model of its own")
+    parser.add_argument("--joint", action="store_true", help="make one model over all languages too")
+    parser.add_argument(
+        "--size", type=int, help="tokens in all, special ones included; char: every character if left out"
+    )
+    parser.add_argument("--type", choices=TYPES, default="unigram")
+    parser.add_argument("--character_coverage", type=float, default=1.0, help="share of characters that are not <unk>")
+    args = parser.parse_args(arguments)
+    groups = [[lang] for lang in dict.fromkeys(args.langs)]
+    if args.joint and len(groups) > 1:
+        groups.append(list(dict.fromkeys(args.langs)))
+    try:
+        for langs in groups:
+            make(args.folder, [*args.data, *args.extra_data], langs, args)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
