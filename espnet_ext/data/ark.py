@@ -85,7 +85,9 @@ class FeatureReader:
         # pread has no file position, so threads and forked workers can share the descriptor
         data = os.pread(self._archives[shard], size, int(row["offset"]))
         if len(data) != size:
-            raise OSError(f"{self.folder / archive_name(shard)}: ends inside {row['id'].decode()}; make the features again")
+            raise OSError(
+                f"{self.folder / archive_name(shard)}: ends inside {row['id'].decode()}; make the features again"
+            )
         return np.asarray(read_kaldi(BytesIO(data)), np.float32)
 
     __getitem__ = read
