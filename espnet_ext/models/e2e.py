@@ -1,0 +1,37 @@
+"""End-to-end speech translation, with optional CTC branches over the transcript and over the translation."""
+
+from typing import Any
+
+import torch
+
+from espnet_ext.nn.base import Batch, SpeechModel, Stats, mix
+
+
+class Model(SpeechModel):
+    data_names = ("speech", "src_text", "text")
+    streams = ("st",)
+    inputs = ("speech",)
+
+    def __init__(self, parts: Any, asr_ctc_weight: float = 0.0, st_ctc_weight: float = 0.0, **conf: Any) -> None:
+        super().__init__(parts, **conf)
+        self.sos = self.eos = parts.tgt_size - 1
+        self.asr_ctc_weight = asr_ctc_weight
+        self.st_ctc_weight = st_ctc_weight
+        self.decoder = parts.decoder(parts.tgt_size)
+        self.share_embeddings(self.decoder)
+        self.ctc = parts.ctc(parts.src_size) if asr_ctc_weight > 0 else None
+        self.st_ctc = parts.ctc(parts.tgt_size) if st_ctc_weight > 0 else None
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
+        memory = self.encode(batch["speech"], batch["speech_lengths"])
+        target = batch["text"], batch["text_lengths"]
+        st_loss, acc = self.attention_loss(self.decoder, memory, *target, self.sos, self.eos)
+        stats: Stats = {"loss_st": st_loss.detach(), "acc": acc}
+        asr_ctc_loss = st_ctc_loss = None
+        if self.st_ctc is not None:
+            st_ctc_loss = self.ctc_loss(self.st_ctc, memory, *target)
+            stats["loss_st_ctc"] = st_ctc_loss.detach()
+        if self.ctc is not None:
+            asr_ctc_loss = self.ctc_loss(self.ctc, memory, batch["src_text"], batch["src_text_lengths"])
+            stats["loss_asr_ctc"] = asr_ctc_loss.detach()
+        return mix(self.asr_ctc_weight, asr_ctc_loss, mix(self.st_ctc_weight, st_ctc_loss, st_loss)), stats

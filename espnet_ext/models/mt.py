@@ -1,0 +1,37 @@
+"""Text translation: the transcript in, the translation out."""
+
+from typing import Any
+
+import torch
+
+from espnet_ext.nn.base import BaseModel, Batch, Stats, with_start
+
+
+class Model(BaseModel):
+    data_names = ("src_text", "text")
+    streams = ("mt",)
+    inputs = ("src_text",)
+
+    def __init__(self, parts: Any, share_encoder_decoder_input_embed: bool = False, **conf: Any) -> None:
+        super().__init__(**conf)
+        self.sos = self.eos = parts.tgt_size - 1
+        self.src_sos = self.src_eos = parts.src_size - 1
+        self.frontend = parts.text_frontend()
+        self.encoder = parts.text_encoder(self.frontend)
+        self.decoder = parts.decoder(parts.tgt_size)
+        source = (self.frontend or self.encoder).embed[0]
+        self.share_embeddings(self.decoder, source if share_encoder_decoder_input_embed else None)
+
+    def encode(self, src_text: torch.Tensor, src_text_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encoder states (B, L + 1, D) and their lengths; the source starts with <sos/eos>, as ESPnet's does."""
+        tokens_BL = with_start(src_text[:, : src_text_lengths.max()], self.src_sos, self.src_eos)
+        lengths_B = src_text_lengths + 1
+        if self.frontend is not None:
+            tokens_BL, lengths_B = self.frontend(tokens_BL, lengths_B)
+        memory_BTD, lengths_B, _ = self.encoder(tokens_BL, lengths_B)
+        return memory_BTD, lengths_B
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
+        memory = self.encode(batch["src_text"], batch["src_text_lengths"])
+        loss, acc = self.attention_loss(self.decoder, memory, batch["text"], batch["text_lengths"], self.sos, self.eos)
+        return loss, {"loss_mt": loss.detach(), "acc": acc}

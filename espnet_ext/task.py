@@ -1,0 +1,166 @@
+"""The seam: everything that knows ESPnet's task interface is here.
+
+A YAML chooses ESPnet's parts by their ESPnet names and our system by `model`; `Parts` builds what a system asks for.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from espnet2.asr.ctc import CTC
+from espnet2.asr.frontend.abs_frontend import AbsFrontend
+from espnet2.asr.frontend.default import DefaultFrontend
+from espnet2.asr.specaug.abs_specaug import AbsSpecAug
+from espnet2.asr.specaug.specaug import SpecAug
+from espnet2.iterators.abs_iter_factory import AbsIterFactory
+from espnet2.layers.abs_normalize import AbsNormalize
+from espnet2.layers.global_mvn import GlobalMVN
+from espnet2.layers.utterance_mvn import UtteranceMVN
+from espnet2.mt.frontend.embedding import Embedding
+from espnet2.tasks import abs_task
+from espnet2.tasks.abs_task import AbsTask
+from espnet2.train.abs_espnet_model import AbsESPnetModel
+from espnet2.train.class_choices import ClassChoices
+from espnet2.utils.nested_dict_action import NestedDictAction
+from espnet2.utils.types import int_or_none
+from torch import nn
+
+from espnet_ext import models
+from espnet_ext.nn.decoder import TransformerDecoder
+from espnet_ext.nn.encoders import ENCODERS
+from espnet_ext.training.schedules import WarmupLinearLR
+
+try:
+    from espnet_ext.training.trainer import Trainer
+except ImportError:  # interim
+    from espnet2.train.trainer import Trainer
+
+abs_task.scheduler_classes["warmuplinearlr"] = WarmupLinearLR
+
+CHOICES = {
+    choice.name: choice
+    for choice in (
+        ClassChoices("frontend", {"default": DefaultFrontend, "embed": Embedding}, AbsFrontend, optional=True),
+        ClassChoices("specaug", {"specaug": SpecAug}, AbsSpecAug, optional=True),
+        ClassChoices(
+            "normalize", {"global_mvn": GlobalMVN, "utterance_mvn": UtteranceMVN}, AbsNormalize, optional=True
+        ),
+        ClassChoices("encoder", ENCODERS, default="transformer"),
+        ClassChoices("decoder", {"transformer": TransformerDecoder}, default="transformer"),
+    )
+}
+
+
+class Parts:
+    """Builds the parts that a configuration describes, each time that a system asks."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.src_size = len(args.src_token_list or ())
+        self.tgt_size = len(args.token_list or ())
+
+    def chosen(self, kind: str, **given: Any) -> Any:
+        """The module that `kind: name` and `kind_conf` choose, or None."""
+        name = getattr(self.args, kind, None)
+        if name is None:
+            return None
+        return CHOICES[kind].get_class(name)(**given, **(getattr(self.args, f"{kind}_conf", None) or {}))
+
+    def frontend(self) -> nn.Module | None:
+        return None if self.args.input_size else self.chosen("frontend")
+
+    def specaug(self) -> nn.Module | None:
+        return self.chosen("specaug")
+
+    def normalize(self) -> nn.Module | None:
+        return self.chosen("normalize")
+
+    def encoder(self, frontend: nn.Module | None = None) -> nn.Module:
+        return self.chosen("encoder", input_size=frontend.output_size() if frontend else self.args.input_size)
+
+    def text_frontend(self) -> nn.Module | None:
+        return self.chosen("frontend", input_size=self.src_size)
+
+    def text_encoder(self, frontend: nn.Module | None = None) -> nn.Module:
+        """Word embeddings are the frontend's, as in ESPnet's recipes, or the encoder's with `input_layer: embed`."""
+        return self.chosen("encoder", input_size=frontend.output_size() if frontend else self.src_size)
+
+    def decoder(self, vocab_size: int, make: Callable[..., nn.Module] | None = None) -> nn.Module:
+        """A decoder over the encoder's states; `make` is the class of a system that has its own."""
+        conf = {"encoder_output_size": self.width, **(self.args.decoder_conf or {})}
+        return (make or CHOICES["decoder"].get_class(self.args.decoder))(vocab_size, **conf)
+
+    def ctc(self, vocab_size: int) -> CTC:
+        return CTC(odim=vocab_size, encoder_output_size=self.width, **(self.args.ctc_conf or {}))
+
+    def start(self, task: str, lang: str, tokens: list[str]) -> int:
+        """The id of a start token such as <st_de>."""
+        token = f"<{task}_{lang}>"
+        if token not in tokens:
+            raise ValueError(f"the vocabulary has no {token}; train the sub-words again with language {lang}")
+        return tokens.index(token)
+
+    @property
+    def width(self) -> int:
+        return self.args.encoder_conf.get("output_size", 256)
+
+
+class STTask(AbsTask):
+    """ESPnet's task for every system of espnet_ext/models."""
+
+    class_choices_list = list(CHOICES.values())
+    trainer = Trainer
+
+    @classmethod
+    def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        group = parser.add_argument_group("Speech translation")
+        group.add_argument("--model", default="e2e", help=f"The system: {', '.join(models.NAMES)}.")
+        group.add_argument("--model_conf", action=NestedDictAction, default={}, help="Options of the system.")
+        group.add_argument("--init", action=NestedDictAction, default={}, help="Part of the model: system it is from.")
+        group.add_argument("--decode", action=NestedDictAction, default={}, help="Options of decoding.")
+        group.add_argument("--subwords", default="separate", choices=("separate", "joint"))
+        group.add_argument("--subword_sampling", action=NestedDictAction, default=None, help="alpha, nbest.")
+        group.add_argument("--src_lang", help="Language of the transcript.")
+        group.add_argument("--tgt_lang", help="Language of the translation.")
+        group.add_argument("--src_token_list", help="Tokens of the transcript: a list or its file.")
+        group.add_argument("--token_list", help="Tokens of the translation: a list or its file.")
+        group.add_argument("--input_size", type=int_or_none, default=80, help="Features a frame.")
+        group.add_argument("--max_frames", type=int, default=3000, help="Longer utterances do not train.")
+        group.add_argument("--max_tokens", type=int, default=500, help="Longer texts do not train.")
+        group.add_argument("--amp", default="none", choices=("none", "bf16", "fp16"), help="Autocast.")
+        group.add_argument("--ctc_conf", action=NestedDictAction, default={}, help="Options of ESPnet's CTC.")
+        for choice in cls.class_choices_list:
+            choice.add_arguments(group)
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace) -> AbsESPnetModel:
+        for name in ("token_list", "src_token_list"):
+            tokens = getattr(args, name)
+            if isinstance(tokens, str):  # config.yaml is to hold the list itself
+                setattr(args, name, Path(tokens).read_text(encoding="utf-8").removesuffix("\n").split("\n"))
+        return models.find(args.model)(Parts(args), **args.model_conf)
+
+    @classmethod
+    def build_iter_factory(
+        cls, args: argparse.Namespace, distributed_option: Any, mode: str, kwargs: dict | None = None
+    ) -> AbsIterFactory:
+        from espnet_ext.data.loader import IterFactory
+
+        return IterFactory(args, mode)
+
+    @classmethod
+    def build_collate_fn(cls, args: argparse.Namespace, train: bool) -> None:
+        """Our loader makes whole batches."""
+
+    @classmethod
+    def build_preprocess_fn(cls, args: argparse.Namespace, train: bool) -> None:
+        """Our loader reads features and token ids."""
+
+    @classmethod
+    def required_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
+        return ()
+
+    @classmethod
+    def optional_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
+        return ()
