@@ -1,0 +1,199 @@
+"""Beam search over many utterances and hypotheses at once; docs/search.md defines what it finds.
+
+A model plugs in with a scorer: an object in the middle of decoding a batch of utterances.
+"""
+
+# B utterances still searched, K hypotheses of each (1 before the first choice), C candidates, V vocabulary, L tokens so far
+
+import logging
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from espnet_ext.search.ctc import CTCPrefix
+from espnet_ext.search.options import Hypothesis, SearchOptions
+
+PRE_BEAM = 1.5  # candidates per hypothesis that CTC scores, in beams (ESPnet's value)
+END_STEPS, END_MARGIN = 3, 10.0  # ESPnet's end detection
+KEEP_BELOW = 0.875  # finished utterances leave when no more than this share of the rows is alive
+
+
+class Scorer(Protocol):
+    """What the search asks of a model; the constructor is its `start`."""
+
+    def step(self, tokens_BK: Tensor) -> Tensor:
+        """(B, K, V): log-probabilities of the next token, given the last token of each hypothesis."""
+
+    def reorder(self, parents_BK: Tensor) -> None:
+        """Hypothesis k now continues what was hypothesis parents[k] of its utterance."""
+
+    def keep(self, rows: Tensor) -> None:
+        """Utterance i is now what was utterance rows[i]; the others are finished."""
+
+
+class Beam:
+    """The hypotheses of one stream: what is alive, what has ended, and when an utterance is done."""
+
+    def __init__(self, lengths_B: Tensor, end: int, options: SearchOptions, ctc: CTCPrefix | None = None) -> None:
+        self.end, self.options, self.ctc = end, options, ctc
+        device, lengths = lengths_B.device, lengths_B.tolist()
+        self.ended: list[list[tuple[float, Hypothesis]]] = [[] for _ in lengths]  # by rank, best first
+        self.utterances_B = torch.arange(len(lengths), device=device)
+        self.longest_B = torch.tensor([options.longest(n) for n in lengths], device=device)
+        self.shortest_B = torch.tensor([options.shortest(n) for n in lengths], device=device)
+        self.any_shortest = bool((self.shortest_B > 0).any())
+        self.scores_BK = torch.zeros(len(lengths), 1, device=device)
+        self.tokens_BKL = torch.empty(len(lengths), 1, 0, dtype=torch.long, device=device)
+        self.nth_rank_B = torch.full((len(lengths),), -math.inf, device=device)  # of the worst of the n best so far
+        self.ended_best: list[Tensor] = []  # (B,) best score of what ended at each step
+
+    def advance(self, logp_BKV: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Choose the best continuations; returns the (B, K) tokens, their parents, and which utterances are done (B)."""
+        length = self.tokens_BKL.size(2)  # tokens before this choice
+        scores_BK, tokens_BK, parents_BK = self.choose(logp_BKV, length)
+        history = self.tokens_BKL.gather(1, parents_BK[:, :, None].expand(-1, -1, length))
+        self.tokens_BKL = torch.cat([history, tokens_BK[:, :, None]], dim=2)
+        last_B = self.longest_B == length + 1
+        alive_BK = scores_BK > -math.inf
+        ended_BK = alive_BK & ((tokens_BK == self.end) | last_B[:, None])
+        self.ended_best.append(scores_BK.masked_fill(~ended_BK, -math.inf).amax(1))
+        if bool(ended_BK.any()):
+            self.collect(ended_BK, scores_BK)
+        self.scores_BK = scores_BK.masked_fill(ended_BK, -math.inf)
+        best_B = self.scores_BK.amax(1)
+        done_B = (best_B == -math.inf) | (self.bound(best_B, length + 1) <= self.nth_rank_B)
+        if self.options.max_ratio == 0:
+            done_B |= self.end_detected()
+        return tokens_BK, parents_BK, done_B
+
+    def choose(self, logp_BKV: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The best K of all continuations of all hypotheses: scores, tokens, parents."""
+        options, vocabulary = self.options, logp_BKV.size(2)
+        if self.any_shortest:
+            early_B = self.shortest_B > length
+            logp_BKV[:, :, self.end] = logp_BKV[:, :, self.end].masked_fill(early_B[:, None], -math.inf)
+        if self.ctc is not None:
+            return self.choose_with_ctc(logp_BKV)
+        total_BC = (logp_BKV + (self.scores_BK + options.penalty)[:, :, None]).flatten(1)
+        scores_BK, index_BK = top(total_BC, options.beam)
+        return scores_BK, index_BK % vocabulary, index_BK // vocabulary
+
+    def choose_with_ctc(self, logp_BKV: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `choose`, among the candidates that are best without CTC, and the end."""
+        options, ctc = self.options, self.ctc
+        assert ctc is not None
+        weighted_BKV = (1.0 - options.ctc_weight) * logp_BKV + options.penalty
+        part_BKC, candidates_BKC = top(weighted_BKV, int(PRE_BEAM * options.beam))
+        part_BKC = part_BKC.masked_fill(candidates_BKC == self.end, -math.inf)  # it has its own column, the last
+        candidates_BKC = torch.cat([candidates_BKC, torch.full_like(candidates_BKC[:, :, :1], self.end)], dim=2)
+        part_BKC = torch.cat([part_BKC, weighted_BKV[:, :, self.end :][:, :, :1].nan_to_num(-math.inf)], dim=2)
+        ctc_BKC = ctc.step(candidates_BKC, self.end)
+        total_BC = (part_BKC + options.ctc_weight * ctc_BKC + self.scores_BK[:, :, None]).flatten(1)
+        scores_BK, index_BK = top(total_BC, options.beam)
+        parents_BK = index_BK // candidates_BKC.size(2)
+        tokens_BK = candidates_BKC.flatten(1).gather(1, index_BK)
+        ctc.select(parents_BK, tokens_BK, ctc_BKC.flatten(1).gather(1, index_BK))
+        return scores_BK, tokens_BK, parents_BK
+
+    def rank(self, score: float, length: int) -> float:
+        return score / length**self.options.length_norm
+
+    def bound(self, best_B: Tensor, length: int) -> Tensor:
+        """A rank that no continuation of a hypothesis of this score and length can exceed (scores of tokens are <= 0)."""
+        penalty, norm = self.options.penalty, self.options.length_norm
+        # The end counts as a token; a hypothesis cut at the limit counts one that it has not.
+        most_B = best_B + max(penalty, 0.0) * (self.longest_B - length).clamp(min=0)
+        if norm == 0:
+            return most_B
+        longest_B = (self.longest_B + 1).to(most_B.dtype)
+        return torch.where(most_B > 0, most_B / (length + 1) ** norm, most_B / longest_B**norm)
+
+    def collect(self, ended_BK: Tensor, scores_BK: Tensor) -> None:
+        """Store hypotheses that have ended; only the n best of an utterance stay."""
+        for row, k in ended_BK.nonzero().tolist():
+            tokens = self.tokens_BKL[row, k].tolist()
+            if tokens[-1] == self.end:
+                tokens.pop()
+            hypothesis = Hypothesis(tokens, float(scores_BK[row, k]))
+            best = self.ended[int(self.utterances_B[row])]
+            best.append((self.rank(hypothesis.score, len(tokens) + 1), hypothesis))
+            best.sort(key=lambda pair: -pair[0])
+            del best[self.options.nbest :]
+            if len(best) == self.options.nbest:
+                self.nth_rank_B[row] = best[-1][0]
+
+    def end_detected(self) -> Tensor:
+        """ESPnet's rule: what ended at three lengths in a row is worse than the best by a margin."""
+        if len(self.ended_best) < END_STEPS + 2:
+            return torch.zeros_like(self.nth_rank_B, dtype=torch.bool)
+        steps_BL = torch.stack(self.ended_best, dim=1)
+        recent_BL = steps_BL[:, -2 - END_STEPS : -2]
+        worse_BL = (recent_BL > -math.inf) & (recent_BL - steps_BL.amax(1, keepdim=True) < -END_MARGIN)
+        return worse_BL.all(1)
+
+    def keep(self, rows: Tensor) -> None:
+        for name in ("utterances_B", "longest_B", "shortest_B", "scores_BK", "tokens_BKL", "nth_rank_B"):
+            setattr(self, name, getattr(self, name)[rows])
+        self.ended_best = [best_B[rows] for best_B in self.ended_best]
+        if self.ctc is not None:
+            self.ctc.keep(rows)
+
+    def results(self) -> list[list[Hypothesis]]:
+        """The n best of each utterance; an empty one where all scores were impossible."""
+        empty = sum(not found for found in self.ended)
+        if empty:
+            logging.warning("search: %d utterances have no possible hypothesis (scores -inf or NaN); left empty", empty)
+        return [[hypothesis for _, hypothesis in found] or [Hypothesis()] for found in self.ended]
+
+
+def top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest values and their places along the last axis; NaN counts as impossible."""
+    count = min(count, values.size(-1))
+    best, places = values.topk(count, dim=-1)
+    if bool(best.isnan().any()):  # topk puts NaN first, so none hides
+        best, places = values.nan_to_num(-math.inf, posinf=-math.inf).topk(count, dim=-1)
+    return best, places
+
+
+def remaining_rows(done_B: Tensor) -> Tensor:
+    """Rows that go on, moved as little as possible: the last ones fill the gaps of those that are done."""
+    alive = (~done_B).nonzero()[:, 0]
+    stay, movers = alive[alive < len(alive)], alive[alive >= len(alive)]
+    rows = torch.arange(len(alive), device=done_B.device)
+    gap = torch.ones_like(rows, dtype=torch.bool)
+    gap[stay] = False
+    rows[gap] = movers
+    return rows
+
+
+def search(
+    scorer: Scorer,
+    lengths_B: Tensor,
+    start_tokens: list[int],
+    end: int,
+    options: SearchOptions,
+    ctc: CTCPrefix | None = None,
+) -> list[list[Hypothesis]]:
+    """The n best hypotheses of each utterance, best first; `lengths_B` are the memory's, which the ratios refer to."""
+    beam = Beam(lengths_B, end, options, ctc)
+    rows = len(lengths_B)
+    if not rows:
+        return []
+    for token in start_tokens[:-1]:
+        scorer.step(lengths_B.new_full((rows, 1), token, dtype=torch.long))
+    tokens_BK = lengths_B.new_full((rows, 1), start_tokens[-1], dtype=torch.long)
+    finished_B = torch.zeros(rows, dtype=torch.bool, device=lengths_B.device)
+    while True:
+        tokens_BK, parents_BK, done_B = beam.advance(scorer.step(tokens_BK))
+        finished_B |= done_B
+        alive = len(finished_B) - int(finished_B.sum())
+        if not alive:
+            return beam.results()
+        scorer.reorder(parents_BK)
+        if alive <= KEEP_BELOW * len(finished_B):
+            kept = remaining_rows(finished_B)
+            scorer.keep(kept)
+            beam.keep(kept)
+            tokens_BK, finished_B = tokens_BK[kept], finished_B[kept]

@@ -1,0 +1,61 @@
+"""What a search is told and what it gives."""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Options of the `decode:` section of a system's YAML; docs/search.md has the equations."""
+
+    beam: int = 5  # hypotheses kept per utterance; 1 is greedy search
+    nbest: int = 1  # hypotheses given per utterance
+    penalty: float = 0.0  # added to the score for every token, the end included
+    length_norm: float = 0.0  # hypotheses are ranked by score / length ** length_norm
+    min_ratio: float = 0.0  # least tokens per memory frame
+    max_ratio: float = 0.0  # most tokens per memory frame; 0: one per frame, and end detection; -n: n tokens
+    max_extra: int = 0  # tokens allowed beyond max_ratio
+    max_length: int = 0  # most tokens whatever the ratio says; 0: no such limit
+    ctc_weight: float = 0.0  # share of the CTC prefix score
+
+    def __post_init__(self) -> None:
+        for name, ok, need in (
+            ("beam", self.beam >= 1, "at least 1"),
+            ("nbest", self.nbest >= 1, "at least 1"),
+            ("ctc_weight", 0.0 <= self.ctc_weight <= 1.0, "from 0 to 1"),
+            ("length_norm", self.length_norm >= 0.0, "at least 0"),
+            ("min_ratio", self.min_ratio >= 0.0, "at least 0"),
+            ("max_extra", self.max_extra >= 0, "at least 0"),
+            ("max_length", self.max_length >= 0, "at least 0"),
+        ):
+            if not ok:
+                raise ValueError(f"decode option {name}: {getattr(self, name)!r}; must be {need}")
+
+    def replace(self, **changes: Any) -> "SearchOptions":
+        known = [f.name for f in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise ValueError(f"unknown decode option {name!r}; choose from {', '.join(known)}")
+        return replace(self, **changes)
+
+    def longest(self, frames: int) -> int:
+        """The largest number of tokens for a memory of so many frames."""
+        if self.max_ratio < 0:
+            limit = -int(self.max_ratio)
+        else:
+            limit = max(1, int((self.max_ratio or 1.0) * frames)) + self.max_extra
+        return max(1, min(limit, self.max_length or limit))
+
+    def shortest(self, frames: int) -> int:
+        return min(int(self.min_ratio * frames), self.longest(frames))
+
+
+@dataclass
+class Hypothesis:
+    """Token ids without start and end, and the score that the search ranked it by."""
+
+    tokens: list[int] = field(default_factory=list)
+    score: float = float("-inf")
+
+
+NOTHING = (Hypothesis(),)  # what an utterance gets that cannot be decoded
