@@ -35,11 +35,14 @@ def run_jobs(
     log_dir: str | Path,
     description: str,
     gpus_per_job: int = 0,
+    sizes: Sequence[float] | None = None,
+    unit: str = "job",
 ) -> list[Any]:
     """Call function(*job) for each job, `nj` at a time; returns the results in the order of the jobs.
 
     `function` is at the top level of a module and its arguments can be pickled. The first job that fails stops
     the others and raises JobError, as Ctrl-C stops them. Slurm jobs ask for `gpus_per_job`; local ones see every GPU.
+    The progress bar counts jobs, or, by their `sizes`, the `unit` that a job's work is measured in.
     """
     if executor not in EXECUTORS:
         raise ValueError(f"unknown executor '{executor}'; choose from {', '.join(EXECUTORS)}")
@@ -57,11 +60,13 @@ def run_jobs(
         running = ((number, partial(function, *job)) for number, job in enumerate(jobs))
     else:
         running = _in_processes(function, jobs, nj)
-    with closing(running), tqdm(total=len(jobs), desc=description, unit="job", smoothing=0) as bar:
+    steps = [1] * len(jobs) if sizes is None else [round(size) for size in sizes]
+    scale = sizes is not None  # 1.2k rather than 1234
+    with closing(running), tqdm(total=sum(steps), desc=description, unit=unit, unit_scale=scale, smoothing=0) as bar:
         for number, get_result in running:
             with _named(number, jobs, log_dir, description):
                 results[number] = get_result()
-            bar.update()
+            bar.update(steps[number])
     return results
 
 
