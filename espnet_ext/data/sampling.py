@@ -5,6 +5,7 @@ import re
 from bisect import bisect
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -83,7 +84,7 @@ class BpeSampler:
 
     def _merge(self, symbols: list[str], alpha: float, random: np.random.Generator) -> list[int]:
         while True:
-            pairs = [(self._scores.get(a + b), i) for i, (a, b) in enumerate(zip(symbols, symbols[1:], strict=False))]
+            pairs = [(self._scores.get(a + b), i) for i, (a, b) in enumerate(pairwise(symbols))]
             candidates = [(-found[1], i) for found, i in pairs if found]
             keep = random.random(len(candidates)) >= alpha
             kept = [c for c, k in zip(candidates, keep, strict=True) if k]

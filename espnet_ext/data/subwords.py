@@ -152,13 +152,15 @@ def _explain(message: str, size: int) -> str:
         return _too_large(size, int(found[1]) + 1)
     if found := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
         smallest = int(found[1]) + 1
-        return f"a vocabulary of {size} cannot hold every character; take --size {smallest} at least, or a lower --character_coverage"
+        return (
+            f"{size} tokens cannot hold every character; take --size {smallest} or more, or less --character_coverage"
+        )
     return f"SentencePiece: {message}"
 
 
 def thinned(paths: Sequence[Path], limit: int = SENTENCES) -> Iterator[str]:
     """The lines of text tables without ids; evenly spaced ones when there are more than `limit`."""
-    total = sum(1 for path in paths for _ in open(path, "rb"))
+    total = sum(1 for path in paths for _ in read_table(path))
     share = min(1.0, limit / max(total, 1))
     number = 0
     for path in paths:
@@ -193,16 +195,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m espnet_ext.data.subwords", description=__doc__)
     parser.add_argument("folder", type=Path, help="each model goes to FOLDER/<languages joined by ->")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="data directories with text.<lang>")
-    parser.add_argument(
-        "--extra_data", type=Path, nargs="*", default=[], help="more of them, such as text-only MT data"
-    )
+    parser.add_argument("--extra_data", type=Path, nargs="*", default=[], help="more of them, such as text-only data")
     parser.add_argument("--langs", nargs="+", required=True, help="languages; each gets a model of its own")
     parser.add_argument("--joint", action="store_true", help="make one model over all languages too")
-    parser.add_argument(
-        "--size", type=int, help="tokens in all, special ones included; char: every character if left out"
-    )
+    parser.add_argument("--size", type=int, help="tokens, special ones included; char can do without: every character")
     parser.add_argument("--type", choices=TYPES, default="unigram")
-    parser.add_argument("--character_coverage", type=float, default=1.0, help="share of characters that are not <unk>")
+    parser.add_argument("--character_coverage", type=float, default=1.0, help="share of the text not to be <unk>")
     args = parser.parse_args(arguments)
     groups = [[lang] for lang in dict.fromkeys(args.langs)]
     if args.joint and len(groups) > 1:

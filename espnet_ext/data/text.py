@@ -122,7 +122,8 @@ class _Writer:
     """Writes items one after the other to NAME.bin and where each ends to NAME.ends."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._data, self._ends = open(folder / f"{name}.bin", "wb"), open(folder / f"{name}.ends", "wb")
+        self._data = open(folder / f"{name}.bin", "wb")  # noqa: SIM115  closed on exit
+        self._ends = open(folder / f"{name}.ends", "wb")  # noqa: SIM115
         self._end = 0
         self._ends.write(np.zeros(1, "<i8").tobytes())
 
