@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from espnet_ext.nn.padding import length_mask
+
 
 class Attention(nn.Module):
     """Scaled dot-product attention of `heads` heads."""
@@ -44,6 +46,5 @@ class Attention(nn.Module):
 
 def padding_mask(lengths_B: Tensor, frames: int) -> Tensor | None:
     """(B, 1, 1, T), true on what is no padding; None where nothing is padded."""
-    if int(lengths_B.min()) >= frames:
-        return None
-    return (torch.arange(frames, device=lengths_B.device) < lengths_B[:, None])[:, None, None]
+    mask_BT = length_mask(lengths_B, frames)
+    return None if mask_BT is None else mask_BT[:, None, None]

@@ -66,6 +66,8 @@ class Beam:
         done_B = (best_B == -math.inf) | (self.bound(best_B, length + 1) <= self.nth_rank_B)
         if self.options.max_ratio == 0:
             done_B |= self.end_detected()
+        # What is done may stay in the batch for a while; it must find nothing more.
+        self.scores_BK = self.scores_BK.masked_fill(done_B[:, None], -math.inf)
         return tokens_BK, parents_BK, done_B
 
     def choose(self, logp_BKV: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -92,9 +94,7 @@ class Beam:
         ctc_BKC = ctc.step(candidates_BKC, self.end)
         total_BC = (part_BKC + options.ctc_weight * ctc_BKC + self.scores_BK[:, :, None]).flatten(1)
         scores_BK, index_BK = top(total_BC, options.beam)
-        parents_BK = index_BK // candidates_BKC.size(2)
-        tokens_BK = candidates_BKC.flatten(1).gather(1, index_BK)
-        ctc.select(parents_BK, tokens_BK, ctc_BKC.flatten(1).gather(1, index_BK))
+        tokens_BK, parents_BK = ctc.select(index_BK)
         return scores_BK, tokens_BK, parents_BK
 
     def rank(self, score: float, length: int) -> float:

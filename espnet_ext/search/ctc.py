@@ -47,12 +47,16 @@ class CTCPrefix:
         psi_BKC = psi_BKC.masked_fill(candidates_BKC == self.blank, -math.inf)
         last_frame = self.lengths_B[:, None, None].expand(-1, both_BKS.size(1), 1)
         whole_BK1 = both_BKS.gather(2, last_frame)
-        psi_BKC = torch.where(candidates_BKC == end, whole_BK1, psi_BKC)
-        gain_BKC = (psi_BKC - self.psi_BK[:, :, None]).masked_fill(self.bad_B[:, None, None], -math.inf)
-        return gain_BKC.nan_to_num(-math.inf).float()
+        self.psi_BKC = torch.where(candidates_BKC == end, whole_BK1, psi_BKC)
+        self.candidates_BKC = candidates_BKC
+        gain_BKC = (self.psi_BKC - self.psi_BK[:, :, None]).masked_fill(self.bad_B[:, None, None], -math.inf)
+        return gain_BKC.nan_to_num(-math.inf).float()  # NaN: -inf after -inf
 
-    def select(self, parents_BK: Tensor, tokens_BK: Tensor, gain_BK: Tensor) -> None:
-        """Go on with these continuations of these hypotheses."""
+    def select(self, chosen_BK: Tensor) -> tuple[Tensor, Tensor]:
+        """Go on with these of the (K * C) continuations just scored; returns their tokens and their parents."""
+        parents_BK = chosen_BK // self.candidates_BKC.size(2)
+        tokens_BK = self.candidates_BKC.flatten(1).gather(1, chosen_BK)
+        self.psi_BK = self.psi_BKC.flatten(1).gather(1, chosen_BK)
         index = parents_BK[:, :, None].expand(-1, -1, self.label_BKS.size(2))
         label_BKS, blank_BKS = self.label_BKS.gather(1, index), self.blank_BKS.gather(1, index)
         repeated = (tokens_BK == self.last_BK.gather(1, parents_BK))[:, :, None]
@@ -61,8 +65,8 @@ class CTCPrefix:
         self.label_BKS = recurrence(before_BKT, x_BKT)
         blanks_BKT = self.blank_sum_BS.diff(dim=1)[:, None].expand_as(x_BKT)
         self.blank_BKS = recurrence(self.label_BKS[:, :, :-1], blanks_BKT)
-        self.psi_BK = self.psi_BK.gather(1, parents_BK) + gain_BK
         self.last_BK = tokens_BK
+        return tokens_BK, parents_BK
 
     def keep(self, rows: Tensor) -> None:
         for name in ("lengths_B", "bad_B", "x_BVT", "blank_sum_BS", "label_BKS", "blank_BKS", "psi_BK", "last_BK"):
