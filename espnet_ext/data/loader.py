@@ -85,9 +85,7 @@ class IterFactory:
         import torch
         from torch.utils.data import DataLoader
 
-        shares = [
-            split_for_rank(batch, self._rank, self._world) for batch in self.batches(epoch, shuffle)[start_batch:]
-        ]
+        batches = self.batches(epoch, shuffle)[start_batch:]
         # A generator of its own: the loader must not draw from the one that dropout draws from.
         loader: DataLoader[Batch] = DataLoader(
             EpochBatches(self.data, batches, (self.seed, epoch), self._rank, self._world),  # type: ignore[arg-type]
