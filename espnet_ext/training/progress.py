@@ -1,0 +1,66 @@
+"""What the user sees during an epoch: one live line on a terminal, a line now and then in a log file."""
+
+import resource
+import sys
+import time
+
+import torch
+
+LIVE_SECONDS, LOG_SECONDS = 0.5, 30.0
+
+
+def say(message: str) -> None:
+    """Print a line to the log, on the first process only."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized() and torch.distributed.get_rank()):
+        print(message, file=sys.stderr, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """A duration as h:mm:ss."""
+    minutes, second = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{second:02d}"
+
+
+def peak_memory(device: torch.device) -> float:
+    """The most memory used so far in GB: the GPU's, or else this process's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+class Progress:
+    """Loss, accuracy, speed, memory and time left of a running epoch."""
+
+    def __init__(self, title: str, batch: int, batches: int, epochs_after: int, device: torch.device) -> None:
+        self.title, self.first, self.batches, self.epochs_after = title, batch, batches, epochs_after
+        self.device = device
+        self.live = sys.stderr.isatty()
+        self.begun = time.monotonic()
+        self.shown = self.begun
+        self.utterances = 0
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self.shown > (LIVE_SECONDS if self.live else LOG_SECONDS)
+
+    def show(self, batch: int, means: dict[str, float]) -> None:
+        """Print the line; `means` are the epoch's so far."""
+        self.shown = time.monotonic()
+        elapsed = self.shown - self.begun
+        per_batch = elapsed / max(batch - self.first, 1)
+        left = per_batch * (self.batches - batch)
+        values = ", ".join(f"{name} {means[name]:.3f}" for name in ("loss", "acc") if name in means)
+        line = (
+            f"{self.title}: batch {batch}/{self.batches}, {values}, {self.utterances / elapsed:.1f} utterances/s, "
+            f"{peak_memory(self.device):.1f} GB, left {clock(left)} of the epoch, "
+            f"{clock(left + per_batch * self.batches * self.epochs_after)} of the training"
+        )
+        if self.live:
+            print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
+        else:
+            say(line)
+
+    def close(self) -> float:
+        """End the live line; returns the utterances per second."""
+        if self.live and self.shown > self.begun:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        return self.utterances / max(time.monotonic() - self.begun, 1e-9)

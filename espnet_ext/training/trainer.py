@@ -1,0 +1,292 @@
+"""The training loop, behind the interface of ESPnet's Trainer so that AbsTask runs it."""
+
+import argparse
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler, AbsEpochStepScheduler, AbsValEpochStepScheduler
+from torch.nn.parallel import DistributedDataParallel
+
+from espnet_ext.training import options as option_table
+from espnet_ext.training.average import average_states
+from espnet_ext.training.checkpoint import Checkpoint, Position, remove_leftovers, rng_state, save, set_rng_state
+from espnet_ext.training.errors import Interrupted, TrainError, describe_batch
+from espnet_ext.training.history import epochs_since_best, ranked, write_history
+from espnet_ext.training.init import init_parts
+from espnet_ext.training.meter import Meter
+from espnet_ext.training.options import TrainOptions
+from espnet_ext.training.prefetch import prefetch, to_device
+from espnet_ext.training.progress import Progress, clock, peak_memory, say
+from espnet_ext.training.signals import StopRequest, stop_requests
+from espnet_ext.training.step import Stepper
+from espnet_ext.training.validate import validate
+
+MAX_BAD_STEPS = 10  # in a row: after these it is not bad luck
+
+
+class Trainer:
+    """What ESPnet's AbsTask asks for."""
+
+    @classmethod
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        option_table.add_arguments(parser)
+
+    @classmethod
+    def build_options(cls, args: argparse.Namespace) -> TrainOptions:
+        return option_table.build_options(args)
+
+    @classmethod
+    def run(
+        cls,
+        model: torch.nn.Module,
+        optimizers: Sequence[torch.optim.Optimizer],
+        schedulers: Sequence[Any],
+        train_iter_factory: Any,
+        valid_iter_factory: Any,
+        plot_attention_iter_factory: Any,
+        trainer_options: TrainOptions,
+        distributed_option: Any,
+    ) -> None:
+        (optimizer,), (scheduler,) = optimizers, schedulers
+        loop = Loop(model, optimizer, scheduler, train_iter_factory, valid_iter_factory, trainer_options)
+        with stop_requests() as stop:
+            loop.run(stop)
+
+
+class Loop:
+    """One training run: epochs of steps, validation, checkpoints; the averaged model at the end."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        scheduler: Any,
+        train: Any,
+        valid: Any,
+        options: TrainOptions,
+    ) -> None:
+        self.model, self.scheduler, self.train, self.valid, self.options = model, scheduler, train, valid, options
+        self.device = next(model.parameters()).device
+        self.distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        self.rank = torch.distributed.get_rank() if self.distributed else 0
+        self.lr = optimizer.param_groups[0]
+        scaler = torch.amp.GradScaler(self.device.type, enabled=options.amp == "fp16")
+        parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": scaler}
+        options.folder.mkdir(parents=True, exist_ok=True)
+        self.checkpoint = Checkpoint(options.folder, {name: part for name, part in parts.items() if part is not None})
+        self.position = Position()
+        if hasattr(scheduler, "end_at"):
+            scheduler.end_at(options.max_epoch * -(-train.num_batches(1) // options.accum_grad))
+        self._restore()
+        self.stepper = Stepper(self._wrapped(), optimizer, scaler, options, self.device)
+        self.stop = StopRequest()
+        self.meter = Meter()
+
+    def _restore(self) -> None:
+        """Go on from the checkpoint, or else start from other systems' parts."""
+        if self.rank == 0:
+            remove_leftovers(self.options.folder)
+        if not self.checkpoint.path.exists():
+            if self.rank:
+                torch.manual_seed(self.options.seed + self.rank)  # every rank drops other units
+            for line in init_parts(self.model, self.options.init, self.options.folder):
+                say(line)
+            return
+        self.position, rngs = self.checkpoint.load(self.device)
+        say(f"{self.checkpoint.path}: resumed at {self.checkpoint.saved}, after {clock(self.position.seconds)}")
+        if self.rank < len(rngs):
+            set_rng_state(rngs[self.rank])
+        else:
+            torch.manual_seed(self.options.seed + self.rank + 1000 * self.position.step)
+
+    def _wrapped(self) -> torch.nn.Module:
+        if not self.distributed:
+            return self.model
+        return DistributedDataParallel(
+            self.model,
+            device_ids=[self.device.index] if self.device.type == "cuda" else None,
+            find_unused_parameters=self.options.unused_parameters,
+            gradient_as_bucket_view=True,
+        )
+
+    def run(self, stop: StopRequest) -> None:
+        """Train to the end, or until asked to stop."""
+        self.stop = stop
+        self.clock_started = time.monotonic()
+        try:
+            while not self._is_over():
+                self._train_epoch()
+                self._finish_epoch()
+        except Interrupted:
+            if self.rank == 0:
+                self._write_curves()
+            say(f"stopped by signal {stop.number} at {self.checkpoint.saved}; all saved, the same command goes on")
+            raise SystemExit(128 + (stop.number or 0)) from None
+        if self.rank == 0:
+            self._write_model()
+            self._write_curves()
+        if self.distributed:
+            torch.distributed.barrier()
+
+    def _is_over(self) -> bool:
+        p, o = self.position, self.options
+        if p.history and o.patience is not None:
+            stale = epochs_since_best(p.history, o.early_stopping_criterion)
+            if stale > o.patience:
+                say(f"no better {' '.join(o.early_stopping_criterion[:2])} for {stale} epochs: training ends early")
+                return True
+        return p.epoch > o.max_epoch
+
+    def _train_epoch(self) -> None:
+        """Take what is left of the epoch, a group of batches at a time."""
+        p = self.position
+        self.meter = Meter(p.meter if self.rank == 0 else None)
+        batches = self.train.num_batches(p.epoch)
+        title = f"epoch {p.epoch}/{self.options.max_epoch}"
+        self.progress = Progress(title, p.batch, batches, self.options.max_epoch - p.epoch, self.device)
+        self.model.train()
+        self.saved_at = time.monotonic()
+        if p.batch >= batches:
+            return
+        items = prefetch(self.train.build_iter(p.epoch, start_batch=p.batch), lambda item: to_device(item, self.device))
+        for group in grouped(items, self.options.accum_grad):
+            self._step(group)
+            p.batch += len(group)
+            if self.rank == 0 and self.progress.is_due():
+                self.progress.show(p.batch, self.meter.own_means())
+            self._save_if_due()
+
+    def _step(self, group: list[tuple[list[str], dict[str, Any]]]) -> None:
+        p = self.position
+        place = f"epoch {p.epoch}, batch {p.batch + 1}"
+        outcome = self.stepper.step(group, place)
+        p.step += 1
+        self.progress.utterances += sum(len(utt_ids) for utt_ids, _ in group)
+        if outcome.updated:
+            p.skipped_in_a_row = 0
+            for stats, weight in outcome.stats:
+                self.meter.add(stats, weight)
+        else:
+            p.skipped += 1
+            p.skipped_in_a_row += outcome.is_bad
+        if isinstance(self.scheduler, AbsBatchStepScheduler):
+            self.scheduler.step()
+        if p.skipped_in_a_row >= MAX_BAD_STEPS:
+            which = "; ".join(describe_batch(utt_ids, batch) for utt_ids, batch in group)
+            raise TrainError(
+                f"{place}: loss or gradient was NaN or infinite in {MAX_BAD_STEPS} steps in a row, last with {which}. "
+                "Look at these utterances, lower the learning rate, or say amp: none."
+            )
+        if outcome.is_bad:
+            ids = " ".join(utt_id for utt_ids, _ in group for utt_id in utt_ids)
+            say(f"{place}: loss or gradient is NaN or infinite, step skipped ({p.skipped_in_a_row} in a row): {ids}")
+
+    def _save_if_due(self) -> None:
+        """Save every `checkpoint_minutes` and when asked to stop; all processes decide alike."""
+        is_due = time.monotonic() - self.saved_at > 60 * self.options.checkpoint_minutes
+        wishes = torch.tensor([self.stop.is_made, is_due], dtype=torch.int32, device=self.device)
+        if self.distributed:
+            torch.distributed.all_reduce(wishes, torch.distributed.ReduceOp.MAX)
+        stop, is_due = wishes.tolist() if self.distributed else (self.stop.is_made, is_due)
+        if stop or is_due:
+            self._save()
+        if stop:
+            raise Interrupted
+
+    def _save(self) -> None:
+        p = self.position
+        p.meter = self.meter.state()
+        p.seconds += time.monotonic() - self.clock_started
+        self.clock_started = self.saved_at = time.monotonic()
+        rngs = [rng_state()]
+        if self.distributed:
+            rngs = [{} for _ in range(torch.distributed.get_world_size())]
+            torch.distributed.all_gather_object(rngs, rng_state())
+        if self.rank == 0:
+            self.checkpoint.save(p, rngs)
+
+    def _finish_epoch(self) -> None:
+        """Validate, schedule, and make the epoch's files; a kill between any two of them loses nothing."""
+        p, o = self.position, self.options
+        speed = self.progress.close()
+        greedy = bool(o.greedy_every) and (p.epoch % o.greedy_every == 0 or p.epoch == o.max_epoch)
+        rng = rng_state()
+        try:
+            valid = validate(self.model, self.valid, p.epoch, o, greedy, self.stop)
+        except Interrupted:
+            self._save()
+            raise
+        set_rng_state(rng)  # what validation draws must not matter
+        entry = {
+            "epoch": p.epoch,
+            "step": p.step,
+            "skipped": p.skipped,
+            "lr": self.lr["lr"],
+            "utterances_per_second": round(speed, 2),
+            "memory_gb": round(peak_memory(self.device), 3),
+            "seconds": round(p.seconds + time.monotonic() - self.clock_started, 1),
+            "train": self.meter.means(),
+            "valid": valid,
+        }
+        p.history.append(entry)
+        if isinstance(self.scheduler, AbsValEpochStepScheduler):
+            phase, key = o.val_scheduler_criterion
+            self.scheduler.step(entry[phase][key])
+        elif isinstance(self.scheduler, AbsEpochStepScheduler):
+            self.scheduler.step()
+        if self.rank == 0:
+            kept = f"The checkpoint of {self.checkpoint.saved} is whole." if self.checkpoint.saved else ""
+            save(o.folder / f"{p.epoch}epoch.pth", self.model.state_dict(), kept)
+        p.epoch, p.batch, self.meter = p.epoch + 1, 0, Meter()
+        self._save()
+        if self.rank == 0:
+            self._tidy()
+            self._report(entry)
+
+    def _tidy(self) -> None:
+        """Keep the n best epochs; the history file follows the checkpoint."""
+        o = self.options
+        best = set(ranked(self.position.history, o.criterion)[: o.nbest])
+        for path in o.folder.glob("*epoch.pth"):
+            number = path.name.removesuffix("epoch.pth")
+            if number.isdigit() and int(number) not in best:
+                path.unlink(missing_ok=True)
+        write_history(o.folder / "history.jsonl", self.position.history)
+
+    def _report(self, entry: dict[str, Any]) -> None:
+        phases = ("train", "valid")
+        shown = [f"{p} " + ", ".join(f"{k} {v:.3f}" for k, v in entry[p].items() if k != "grad_norm") for p in phases]
+        say(
+            f"epoch {entry['epoch']}/{self.options.max_epoch}: {'; '.join(shown)}; lr {entry['lr']:.2e}, "
+            f"{entry['utterances_per_second']:.1f} utterances/s, {entry['memory_gb']:.1f} GB, {clock(entry['seconds'])}"
+        )
+        if self.options.use_tensorboard:
+            from espnet_ext.training.curves import write_tensorboard
+
+            write_tensorboard(self.options.folder / "tensorboard", entry)
+
+    def _write_model(self) -> None:
+        o, history = self.options, self.position.history
+        self._tidy()
+        best = ranked(history, o.criterion)[: o.nbest]
+        state = average_states([o.folder / f"{epoch}epoch.pth" for epoch in best])
+        save(o.folder / "model.pth", state, "The epochs' models and the checkpoint are whole.")
+        phase, key, _ = o.criterion
+        value = history[best[0] - 1][phase][key]
+        say(f"{o.folder / 'model.pth'}: mean of epochs {', '.join(map(str, best))}; best {phase} {key} {value:.3f}")
+
+    def _write_curves(self) -> None:
+        if self.position.history:
+            from espnet_ext.training.curves import plot_curves
+
+            plot_curves(self.options.folder, self.position.history)
+
+
+def grouped(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of `size` items; the last may be shorter."""
+    iterator = iter(items)
+    while group := list(itertools.islice(iterator, size)):
+        yield group
