@@ -5,6 +5,8 @@ from typing import Any
 import torch
 
 from espnet_ext.nn.base import Batch, SpeechModel, Stats, mix
+from espnet_ext.search.ctc import best_path
+from espnet_ext.search.options import Hypothesis, SearchOptions
 
 
 class Model(SpeechModel):
@@ -33,3 +35,9 @@ class Model(SpeechModel):
             attention_loss, stats["acc"] = self.attention_loss(self.decoder, memory, *target, self.sos, self.eos)
             stats["loss_asr"] = attention_loss.detach()
         return mix(self.asr_ctc_weight, ctc_loss, attention_loss), stats
+
+    def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
+        memory = self.encode(batch["speech"], batch["speech_lengths"])
+        if self.decoder is None:
+            return {"asr": best_path(self.ctc.ctc_lo(memory[0]), memory[1])}
+        return {"asr": self.search(self.decoder, memory, [self.sos], self.eos, options["asr"], self.ctc)}

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from espnet_ext.nn.base import Batch, SpeechModel, Stats, mix
+from espnet_ext.search.options import Hypothesis, SearchOptions
 
 
 class Model(SpeechModel):
@@ -35,3 +36,7 @@ class Model(SpeechModel):
             asr_ctc_loss = self.ctc_loss(self.ctc, memory, batch["src_text"], batch["src_text_lengths"])
             stats["loss_asr_ctc"] = asr_ctc_loss.detach()
         return mix(self.asr_ctc_weight, asr_ctc_loss, mix(self.st_ctc_weight, st_ctc_loss, st_loss)), stats
+
+    def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
+        memory = self.encode(batch["speech"], batch["speech_lengths"])
+        return {"st": self.search(self.decoder, memory, [self.sos], self.eos, options["st"], self.st_ctc)}

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from espnet_ext.nn.base import BaseModel, Batch, Stats, with_start
+from espnet_ext.search.options import Hypothesis, SearchOptions
 
 
 class Model(BaseModel):
@@ -35,3 +36,7 @@ class Model(BaseModel):
         memory = self.encode(batch["src_text"], batch["src_text_lengths"])
         loss, acc = self.attention_loss(self.decoder, memory, batch["text"], batch["text_lengths"], self.sos, self.eos)
         return loss, {"loss_mt": loss.detach(), "acc": acc}
+
+    def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
+        memory = self.encode(batch["src_text"], batch["src_text_lengths"])
+        return {"mt": self.search(self.decoder, memory, [self.sos], self.eos, options["mt"])}

@@ -11,7 +11,11 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import nn
 
+from espnet_ext.nn.cache import CachedDecoder
 from espnet_ext.nn.loss import IGNORE, accuracy, smoothed_cross_entropy
+from espnet_ext.search.beam import search
+from espnet_ext.search.ctc import CTCPrefix
+from espnet_ext.search.options import Hypothesis, SearchOptions
 
 Batch = dict[str, torch.Tensor]
 Stats = dict[str, torch.Tensor]
@@ -54,6 +58,28 @@ class BaseModel(AbsESPnetModel):
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
         """The training loss of a batch and what to report beside it."""
         raise TypeError(f"{type(self).__module__}: a model must define loss(batch)")
+
+    def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
+        """The n best hypotheses of each utterance for every stream that the system writes."""
+        raise TypeError(f"{type(self).__module__}: a model must define decode(batch, options)")
+
+    def search(
+        self,
+        decoder: nn.Module,
+        memory: tuple[torch.Tensor, torch.Tensor],
+        start_tokens: list[int],
+        end: int,
+        options: SearchOptions,
+        ctc: CTC | None = None,
+    ) -> list[list[Hypothesis]]:
+        """Beam search of one decoder over the encoder's states, with its CTC branch if the options say so."""
+        memory_BTD, lengths_B = memory
+        prefix = None
+        if options.ctc_weight > 0:
+            if ctc is None:
+                raise ValueError(f"decode option ctc_weight: {options.ctc_weight}, but this stream has no CTC; set 0")
+            prefix = CTCPrefix(ctc.ctc_lo(memory_BTD).float().log_softmax(-1), lengths_B)
+        return search(CachedDecoder(decoder, memory_BTD, lengths_B), lengths_B, start_tokens, end, options, prefix)
 
     def collect_feats(self, **batch: torch.Tensor) -> dict[str, torch.Tensor]:
         return {}

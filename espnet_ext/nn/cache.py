@@ -1,10 +1,11 @@
-"""The Transformer decoder one position at a time, for the hypotheses of many utterances at once.
+"""The Transformer decoder one position at a time, for many utterances and hypotheses at once.
 
-Nothing is ever reordered: the keys and values of every hypothesis that an utterance has had stay where they were written, and a
-mask says which of them are ancestors of which living hypothesis. Memory is kept once per utterance, not per hypothesis.
+Nothing is ever reordered: the keys and values of every hypothesis that an utterance has had stay where they were
+written, and a mask says which of them are ancestors of which hypothesis. Memory is kept once per utterance.
 """
 
-# B utterances, K hypotheses of each, S slots written so far (K per step), T memory frames, D width, H heads, E head width, V vocabulary
+# B utterances, K hypotheses of each, S slots written so far (K per step), T memory frames, D width, H heads, E width of
+# a head, V vocabulary
 
 from collections.abc import Callable
 
@@ -120,7 +121,7 @@ class CachedDecoder:
         self.ancestors_BKS = self.ancestors_BKS.gather(1, index)
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with these utterances only, in this order; of those that move, none may be needed again in its old place."""
+        """Go on with these utterances only, in this order."""
         changed = (rows != torch.arange(len(rows), device=rows.device)).nonzero()[:, 0]
         self.lengths_B = self.lengths_B[rows]
         frames, written = int(self.lengths_B.max()), self.ancestors_BKS.size(2)

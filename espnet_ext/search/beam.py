@@ -3,7 +3,7 @@
 A model plugs in with a scorer: an object in the middle of decoding a batch of utterances.
 """
 
-# B utterances still searched, K hypotheses of each (1 before the first choice), C candidates, V vocabulary, L tokens so far
+# B utterances still searched, K hypotheses of each (1 before the first choice), C candidates, V vocabulary, L tokens
 
 import logging
 import math
@@ -50,7 +50,7 @@ class Beam:
         self.ended_best: list[Tensor] = []  # (B,) best score of what ended at each step
 
     def advance(self, logp_BKV: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Choose the best continuations; returns the (B, K) tokens, their parents, and which utterances are done (B)."""
+        """Choose the best continuations: their tokens and parents (B, K), and which utterances are done (B)."""
         length = self.tokens_BKL.size(2)  # tokens before this choice
         scores_BK, tokens_BK, parents_BK = self.choose(logp_BKV, length)
         history = self.tokens_BKL.gather(1, parents_BK[:, :, None].expand(-1, -1, length))
@@ -101,7 +101,7 @@ class Beam:
         return score / length**self.options.length_norm
 
     def bound(self, best_B: Tensor, length: int) -> Tensor:
-        """A rank that no continuation of a hypothesis of this score and length can exceed (scores of tokens are <= 0)."""
+        """A rank that no continuation of a hypothesis of this score exceeds, as log-probabilities are <= 0."""
         penalty, norm = self.options.penalty, self.options.length_norm
         # The end counts as a token; a hypothesis cut at the limit counts one that it has not.
         most_B = best_B + max(penalty, 0.0) * (self.longest_B - length).clamp(min=0)

@@ -7,11 +7,13 @@ import math
 import torch
 from torch import Tensor
 
+from espnet_ext.search.options import Hypothesis
+
 LOWEST = -1e5  # stands for log 0 where the recurrence would subtract infinities
 
 
 class CTCPrefix:
-    """Forward variables of all hypotheses of a batch; probabilities are float64, since cumulative sums are subtracted."""
+    """Forward variables of all hypotheses of a batch, in float64 since cumulative sums are subtracted."""
 
     def __init__(self, logp_BTV: Tensor, lengths_B: Tensor, blank: int = 0) -> None:
         """`logp_BTV` are log-probabilities of the CTC layer, finite or not; padding frames may hold anything."""
@@ -79,3 +81,13 @@ def recurrence(inflow_BKT: Tensor, x_BKT: Tensor) -> Tensor:
     # r[t] - sum of x up to t is a running logsumexp of inflow[s-1] - (sum of x up to s-1).
     flow_BKT = torch.logcumsumexp(inflow_BKT - (sums_BKT - x_BKT), dim=2)
     return torch.nn.functional.pad(sums_BKT + flow_BKT, (1, 0), value=-math.inf)
+
+
+def best_path(logits_BTV: Tensor, lengths_B: Tensor, blank: int = 0) -> list[list[Hypothesis]]:
+    """Of a model that has CTC alone: the most probable label at each frame, repetitions and blanks removed."""
+    best_BT, labels_BT = logits_BTV.float().log_softmax(-1).max(2)
+    found = []
+    for best, labels, length in zip(best_BT, labels_BT, lengths_B.tolist(), strict=True):
+        tokens = [token for token in labels[:length].unique_consecutive().tolist() if token != blank]
+        found.append([Hypothesis(tokens, float(best[:length].sum()))])
+    return found

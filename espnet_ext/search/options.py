@@ -58,4 +58,10 @@ class Hypothesis:
     score: float = float("-inf")
 
 
-NOTHING = (Hypothesis(),)  # what an utterance gets that cannot be decoded
+def stream_options(conf: dict[str, Any], streams: tuple[str, ...]) -> dict[str, SearchOptions]:
+    """The options of each stream: those of the `decode:` section, then those under the stream's own name in it."""
+    shared = {name: value for name, value in conf.items() if not isinstance(value, dict)}
+    for name, value in conf.items():
+        if isinstance(value, dict) and name not in ("asr", "st", "mt"):
+            raise ValueError(f"decode: {name}: only the streams asr, st and mt have options of their own")
+    return {stream: SearchOptions().replace(**shared).replace(**conf.get(stream, {})) for stream in streams}
