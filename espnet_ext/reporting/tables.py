@@ -1,0 +1,157 @@
+"""The table of a paper from scores.json and significance.json: for the terminal, for RESULTS.md and for the page."""
+
+import string
+from dataclasses import dataclass, field
+from typing import Any
+
+from espnet_ext.scoring.metrics import LOWER_IS_BETTER
+from espnet_ext.scoring.results import Experiments, read_result, read_significance
+from espnet_ext.scoring.texts import ScoringError
+
+METRIC_NAMES = {"wer": "WER", "cer": "CER", "bleu": "BLEU", "chrf": "chrF", "ter": "TER"}
+UNSPACED_LANGUAGES = ("zh", "yue", "ja", "th", "lo", "km", "my")
+NOTHING = "-"
+
+
+@dataclass
+class Cell:
+    text: str
+    marks: str = ""  # letters of the systems that this one beats: small for p < 0.05, capital for p < 0.01
+    best: bool = False
+    interval: str = ""
+
+
+@dataclass
+class Row:
+    system: str
+    letter: str
+    cells: list[Cell]
+
+
+@dataclass
+class Table:
+    test_set: str
+    header: list[str]
+    rows: list[Row]
+    signatures: dict[str, str] = field(default_factory=dict)  # column -> signature
+    footnotes: list[str] = field(default_factory=list)
+
+
+def score_columns(src_lang: str) -> list[tuple[str, str]]:
+    """(stream, metric) of the score columns; a language without spaces has no words to count errors by."""
+    errors = "cer" if src_lang.partition("-")[0] in UNSPACED_LANGUAGES else "wer"
+    return [("asr", errors), ("st", "bleu"), ("st", "chrf"), ("mt", "bleu")]
+
+
+def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
+    results = {system: read_result(where, system, test_set) for system in systems}
+    comparison = read_significance(where, systems, test_set)["streams"]
+    if len(systems) > len(string.ascii_lowercase):
+        raise ScoringError(f"{len(systems)} systems: a table has letters for {len(string.ascii_lowercase)}; split it")
+    letters = dict(zip(systems, string.ascii_lowercase, strict=False))
+    columns = [
+        (stream, metric)
+        for stream, metric in score_columns(where.src_lang)
+        if any(stream in result["scores"] for result in results.values())
+    ]
+    table = Table(test_set, ["System", *(f"{s.upper()} {METRIC_NAMES[m]}" for s, m in columns)], [])
+    table.header += ["Parameters", "Training", "Utterances/s"]
+    score_cells = {column: _score_cells(comparison, *column, letters) for column in columns}
+    for system, result in results.items():
+        cells = [score_cells[column].get(system, Cell(NOTHING)) for column in columns]
+        cells += [Cell(count(result["parameters"])), Cell(duration(result["training_seconds"]))]
+        cells.append(Cell(rate(result["utterances_per_second"])))
+        table.rows.append(Row(system, letters[system], cells))
+    for stream, metric in columns:
+        table.signatures[f"{stream.upper()} {METRIC_NAMES[metric]}"] = comparison[stream][metric]["signature"]
+    table.footnotes = [*_origin("Trained", results, "trained"), *_origin("Decoded", results, None)]
+    return table
+
+
+def _score_cells(comparison: dict[str, Any], stream: str, metric: str, letters: dict[str, str]) -> dict[str, Cell]:
+    compared = comparison[stream][metric]
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    scores = {s: sign * row["score"] for s, row in compared["systems"].items() if s in letters}
+    cells = {}
+    for system, score in scores.items():
+        marks = ""
+        for other, p in compared["p"][system].items():
+            if other in letters and score > scores[other] and p < 0.05:
+                marks += letters[other].upper() if p < 0.01 else letters[other]
+        best = len(scores) > 1 and score == max(scores.values())
+        marks = "".join(sorted(marks, key=str.lower))
+        cells[system] = Cell(f"{abs(score):.1f}", marks, best, f"{compared['systems'][system]['ci']:.1f}")
+    return cells
+
+
+def _origin(verb: str, results: dict[str, dict[str, Any]], key: str | None) -> list[str]:
+    """`Trained: commit abc1234, seed 1 (asr, mt)`: which systems share where they come from."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for system, result in results.items():
+        origin = result[key] if key else result
+        if origin.get("commit") or origin.get("seed") is not None:
+            commit = str(origin.get("commit") or "unknown")
+            # The mark of a changed working tree, if there is one, follows the hash.
+            short = commit[:7] + commit[40:] if len(commit) >= 40 else commit
+            groups.setdefault((short, str(origin.get("seed"))), []).append(system)
+    return [f"{verb}: commit {c}, seed {seed} ({', '.join(names)})." for (c, seed), names in groups.items()]
+
+
+def count(number: int | None) -> str:
+    """12345678 -> 12.3 M."""
+    if number is None:
+        return NOTHING
+    for size, unit in ((10**9, " G"), (10**6, " M"), (10**3, " k")):
+        if number >= size:
+            return f"{number / size:.1f}{unit}"
+    return str(number)
+
+
+def duration(seconds: float | None) -> str:
+    """5025 -> 1 h 24 min."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def rate(per_second: float | None) -> str:
+    if per_second is None:
+        return NOTHING
+    return f"{per_second:.1f}" if per_second < 100 else f"{per_second:.0f}"
+
+
+MARKS = "Letters: the systems that this one beats by paired bootstrap, small for p < 0.05 and capital for p < 0.01."
+
+
+def as_text(table: Table) -> str:
+    """Aligned columns for the terminal."""
+    lines = [table.header]
+    for row in table.rows:
+        scores = [cell.text + (f" {cell.marks}" if cell.marks else "") for cell in row.cells]
+        lines.append([f"{row.letter} {row.system}", *scores])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(table.header))]
+    body = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    body.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join([table.test_set, *body, MARKS])
+
+
+def as_markdown(tables: list[Table], title: str, command: str) -> str:
+    """The whole of RESULTS.md."""
+    parts = [f"# {title}", f"Made by `{command}`; every figure comes from `exp/<system>/<test set>/scores.json`."]
+    for table in tables:
+        lines = [table.header, ["---", *["---:"] * (len(table.header) - 1)]]
+        for row in table.rows:
+            lines.append([f"<sup>{row.letter}</sup> {row.system}", *map(_markdown_cell, row.cells)])
+        parts += [f"## {table.test_set}", "\n".join(f"| {' | '.join(line)} |" for line in lines), MARKS]
+        parts.append("\n".join(f"* {name}: `{signature}`" for name, signature in table.signatures.items()))
+        if table.footnotes:
+            parts.append("\n".join(f"* {note}" for note in table.footnotes))
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = f"**{cell.text}**" if cell.best else cell.text
+    return text + (f" <sup>{cell.marks}</sup>" if cell.marks else "")

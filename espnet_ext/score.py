@@ -1,0 +1,76 @@
+"""Score decoded test sets: WER, CER, BLEU, chrF and TER with signatures, paired significance, RESULTS.md."""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m espnet_ext.score", description=__doc__)
+    parser.add_argument("exp", type=Path, help="directory of the systems")
+    parser.add_argument("--systems", type=str.split, required=True, help='such as "asr mt pipeline e2e"')
+    parser.add_argument("--test_sets", type=str.split, required=True, help='such as "dev test"')
+    parser.add_argument("--data", type=Path, default=Path("data"), help="directory of the test sets' references")
+    parser.add_argument("--src_lang", required=True, help="language that is spoken")
+    parser.add_argument("--tgt_lang", required=True, help="language of the translations")
+    parser.add_argument("--lowercase", action="store_true", help="WER and CER ignore case")
+    parser.add_argument("--remove_punctuation", action="store_true", help="WER and CER ignore punctuation")
+    parser.add_argument("--bleu_tokenize", default="13a", help="sacreBLEU tokenizer: 13a, zh, ja-mecab, char, ...")
+    parser.add_argument("--bleu_lowercase", action="store_true", help="BLEU and chrF ignore case")
+    parser.add_argument("--samples", type=int, default=1000, help="resamples of the paired bootstrap")
+    parser.add_argument("--seed", type=int, default=12345, help="seed of the resamples")
+    parser.add_argument("--allow_missing", action="store_true", help="leave out systems that are not decoded yet")
+    parser.add_argument("--results", type=Path, help="also write the tables to this file, such as RESULTS.md")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> None:
+    options = parse(argv)
+    from espnet_ext.scoring.texts import ScoringError
+
+    try:
+        score(options, shlex.join(["python", "-m", "espnet_ext.score", *argv]))
+    except ScoringError as error:
+        sys.exit(f"score: {error}")
+
+
+def score(options: argparse.Namespace, command: str) -> None:
+    """Score every test set, print the tables, and write RESULTS.md if asked to."""
+    from espnet_ext.files import atomic_open
+    from espnet_ext.reporting.tables import as_markdown, as_text, build_table
+    from espnet_ext.scoring.metrics import Options
+    from espnet_ext.scoring.results import Experiments, score_test_set
+
+    where = Experiments(options.exp, options.data, options.src_lang, options.tgt_lang)
+    metrics = Options(**{name: getattr(options, name) for name in Options.__dataclass_fields__})
+    tables = []
+    for test_set in options.test_sets:
+        systems = present(where, options.systems, test_set, options.allow_missing)
+        score_test_set(where, systems, test_set, metrics)
+        tables.append(build_table(where, systems, test_set))
+        print(as_text(tables[-1]) + "\n")
+    if options.results:
+        title = f"Results: {options.src_lang} to {options.tgt_lang}"
+        with atomic_open(options.results) as stream:
+            stream.write(as_markdown(tables, title, command))
+        print(f"Written to {options.results}", file=sys.stderr)
+
+
+def present(where, systems: list[str], test_set: str, allow_missing: bool) -> list[str]:
+    """The systems that can be scored; one that cannot is an error unless it is allowed."""
+    from espnet_ext.scoring.texts import ScoringError
+
+    reasons = where.missing(systems, test_set)
+    for reason in reasons.values():
+        if not allow_missing:
+            raise ScoringError(f"{reason}, or leave it out with --allow_missing")
+        print(f"score: left out: {reason}", file=sys.stderr)
+    left = [system for system in systems if system not in reasons]
+    if not left:
+        raise ScoringError(f"none of {', '.join(systems)} is decoded on {test_set}: decode first (stage 8)")
+    return left
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

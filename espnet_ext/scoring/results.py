@@ -1,0 +1,160 @@
+"""Score a test set: `scores.json` for each system, and `significance.<test_set>.json`, which compares them."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from espnet_ext.files import Stamp, write_json
+from espnet_ext.scoring.metrics import STREAM_METRICS, Options, make_metric
+from espnet_ext.scoring.significance import Resampling, compare_systems
+from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references, reference_files
+
+STREAMS = tuple(STREAM_METRICS)
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """Where the systems and the data of one recipe lie."""
+
+    exp: Path
+    data: Path
+    src_lang: str
+    tgt_lang: str
+
+    def language(self, stream: str) -> str:
+        return self.src_lang if stream == "asr" else self.tgt_lang
+
+    def result(self, system: str, test_set: str) -> Path:
+        return self.exp / system / test_set
+
+    def significance(self, test_set: str) -> Path:
+        return self.exp / f"significance.{test_set}.json"
+
+    def streams(self, system: str, test_set: str) -> list[str]:
+        return [s for s in STREAMS if (self.result(system, test_set) / f"hyp.{s}").exists()]
+
+    def missing(self, systems: Iterable[str], test_set: str) -> dict[str, str]:
+        """What stands in the way of scoring each system that is not decoded."""
+        reasons = {}
+        for system in systems:
+            folder = self.result(system, test_set)
+            if not (self.exp / system).is_dir():
+                reasons[system] = f"{self.exp / system} does not exist: train it (stage 7), then decode it"
+            elif not self.streams(system, test_set):
+                reasons[system] = f"{folder} has no hyp.asr, hyp.st or hyp.mt: decode it (stage 8)"
+            elif not (folder / "decode.json").exists():
+                reasons[system] = f"{folder}/decode.json is missing, so decoding did not finish: repeat it (stage 8)"
+        return reasons
+
+
+def score_test_set(where: Experiments, systems: list[str], test_set: str, options: Options) -> bool:
+    """Write every system's scores.json and the comparison; returns False where nothing had changed."""
+    stamp = Stamp(
+        where.significance(test_set),
+        _inputs(where, systems, test_set),
+        systems=systems,
+        options=asdict(options),
+        versions=[version("sacrebleu"), version("jiwer")],
+    )
+    if all((where.result(s, test_set) / "scores.json").exists() for s in systems) and stamp.is_current():
+        return False
+    comparison: dict[str, Any] = {"test_set": test_set, "options": asdict(options), "streams": {}}
+    scores: dict[str, dict[str, Any]] = {system: {} for system in systems}
+    for stream in STREAMS:
+        having = [s for s in systems if stream in where.streams(s, test_set)]
+        if having:
+            comparison["streams"][stream] = _score_stream(where, having, test_set, stream, options, scores)
+    for system in systems:
+        write_json(where.result(system, test_set) / "scores.json", _result(where, system, test_set, scores[system]))
+    write_json(where.significance(test_set), comparison)
+    stamp.write()
+    return True
+
+
+def _inputs(where: Experiments, systems: list[str], test_set: str) -> list[Path]:
+    paths = []
+    for system in systems:
+        folder = where.result(system, test_set)
+        paths += [folder / f"hyp.{stream}" for stream in where.streams(system, test_set)]
+        paths += [folder / "decode.json", where.exp / system / "run.json"]
+    for lang in (where.src_lang, where.tgt_lang):
+        paths += reference_files(where.data / test_set, lang)
+    return [path for path in paths if path.exists()]
+
+
+def _score_stream(
+    where: Experiments,
+    systems: list[str],
+    test_set: str,
+    stream: str,
+    options: Options,
+    scores: dict[str, dict[str, Any]],
+) -> dict[str, Any]:
+    """All metrics of one stream: adds each system's scores to `scores`, returns the comparison."""
+    ids, references = read_references(where.data / test_set, where.language(stream))
+    hypotheses = {s: read_hypotheses(where.result(s, test_set) / f"hyp.{stream}", ids) for s in systems}
+    resampling = Resampling.draw(len(ids), options.samples, options.seed)
+    compared = {}
+    for name in STREAM_METRICS[stream]:
+        metric = make_metric(name, references, options)
+        statistics = {system: metric.statistics(texts) for system, texts in hypotheses.items()}
+        compared[name] = compare_systems(metric, statistics, resampling)
+        for system in systems:
+            row = {**compared[name]["systems"][system], "signature": compared[name]["signature"]}
+            scores[system].setdefault(stream, {})[name] = row | metric.details(statistics[system].sum(0))
+    for system, texts in hypotheses.items():
+        scores[system][stream]["empty_hypotheses"] = sum(not text.strip() for text in texts)
+    return compared
+
+
+def _result(where: Experiments, system: str, test_set: str, scores: dict[str, Any]) -> dict[str, Any]:
+    decode = read_json(where.result(system, test_set) / "decode.json")
+    run_json = where.exp / system / "run.json"
+    run = read_json(run_json) if run_json.exists() else {}  # a pipeline is not trained
+    count, audio, took = decode["utterances"], decode.get("audio_seconds"), decode["decode_seconds"]
+    return {
+        "system": system,
+        "test_set": test_set,
+        "scores": scores,
+        "utterances": count,
+        "audio_seconds": audio,
+        "decode_seconds": took,
+        "real_time_factor": took / audio if audio else None,
+        "utterances_per_second": count / took if took else None,
+        "parameters": decode.get("parameters", run.get("parameters")),
+        "training_seconds": run.get("training_seconds"),
+        "commit": decode.get("commit"),
+        "seed": decode.get("seed"),
+        "trained": {key: run[key] for key in ("commit", "seed", "command") if key in run},
+        "decode_options": decode.get("options", {}),
+    }
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ScoringError(f"{path}:{error.lineno}: not JSON ({error.msg}); make it again") from error
+
+
+def read_result(where: Experiments, system: str, test_set: str) -> dict[str, Any]:
+    path = where.result(system, test_set) / "scores.json"
+    if not path.exists():
+        raise ScoringError(f"{path} does not exist: score this system first (stage 9)")
+    return read_json(path)
+
+
+def read_significance(where: Experiments, systems: list[str], test_set: str) -> dict[str, Any]:
+    """The comparison of just these systems, as it was written when they were scored."""
+    path = where.significance(test_set)
+    if not path.exists():
+        raise ScoringError(f"{path} does not exist: score the systems first (stage 9)")
+    comparison = read_json(path)
+    compared = {s for stream in comparison["streams"].values() for s in next(iter(stream.values()))["systems"]}
+    lacking = [system for system in systems if system not in compared]
+    if lacking:
+        raise ScoringError(f"{path} does not compare {', '.join(lacking)}: score all systems together (stage 9)")
+    return comparison
