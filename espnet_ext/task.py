@@ -4,10 +4,14 @@ A YAML chooses ESPnet's parts by their ESPnet names and our system by `model`; `
 """
 
 import argparse
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+import yaml
 from espnet2.asr.ctc import CTC
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from espnet2.asr.frontend.default import DefaultFrontend
@@ -15,7 +19,6 @@ from espnet2.asr.specaug.abs_specaug import AbsSpecAug
 from espnet2.asr.specaug.specaug import SpecAug
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from espnet2.layers.abs_normalize import AbsNormalize
-from espnet2.layers.global_mvn import GlobalMVN
 from espnet2.layers.utterance_mvn import UtteranceMVN
 from espnet2.mt.frontend.embedding import Embedding
 from espnet2.tasks import abs_task
@@ -26,15 +29,12 @@ from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import int_or_none
 from torch import nn
 
-from espnet_ext import models
+from espnet_ext import interop, models
 from espnet_ext.nn.decoder import TransformerDecoder
 from espnet_ext.nn.encoders import ENCODERS
+from espnet_ext.nn.normalize import GlobalMVN
 from espnet_ext.training.schedules import WarmupLinearLR
-
-try:
-    from espnet_ext.training.trainer import Trainer
-except ImportError:  # interim
-    from espnet2.train.trainer import Trainer
+from espnet_ext.training.trainer import Trainer
 
 abs_task.scheduler_classes["warmuplinearlr"] = WarmupLinearLR
 
@@ -73,8 +73,10 @@ class Parts:
     def specaug(self) -> nn.Module | None:
         return self.chosen("specaug")
 
-    def normalize(self) -> nn.Module | None:
-        return self.chosen("normalize")
+    def normalize(self, frontend: nn.Module | None = None) -> nn.Module | None:
+        if self.args.normalize != "global_mvn":
+            return self.chosen("normalize")
+        return self.chosen("normalize", size=frontend.output_size() if frontend else self.args.input_size)
 
     def encoder(self, frontend: nn.Module | None = None) -> nn.Module:
         return self.chosen("encoder", input_size=frontend.output_size() if frontend else self.args.input_size)
@@ -94,12 +96,25 @@ class Parts:
     def ctc(self, vocab_size: int) -> CTC:
         return CTC(odim=vocab_size, encoder_output_size=self.width, **(self.args.ctc_conf or {}))
 
-    def start(self, task: str, lang: str, tokens: list[str]) -> int:
-        """The id of a start token such as <st_de>."""
-        token = f"<{task}_{lang}>"
-        if token not in tokens:
-            raise ValueError(f"the vocabulary has no {token}; train the sub-words again with language {lang}")
-        return tokens.index(token)
+    def start_tokens(self) -> dict[str, int]:
+        """The ids of <asr_SOURCE> and <st_TARGET> in the vocabulary that both languages share."""
+        tokens = self.args.token_list
+        if tokens != self.args.src_token_list:
+            raise ValueError("a decoder for both languages needs one vocabulary; set `subwords: joint`")
+        wanted = {"asr": f"<asr_{self.args.src_lang}>", "st": f"<st_{self.args.tgt_lang}>"}
+        missing = [token for token in wanted.values() if token not in tokens]
+        if missing:
+            raise ValueError(f"the sub-words have no {missing[0]}; train them again for both languages")
+        return {task: tokens.index(token) for task, token in wanted.items()}
+
+    def experiment(self, name: str) -> "Experiment":
+        """Another system's experiment, named in the configuration as a path from this one's folder."""
+        folder = getattr(self.args, name, None)
+        if not folder:
+            raise ValueError(
+                f"{self.args.model}: the configuration must say where its {name} is, e.g. {name}: ../{name}"
+            )
+        return load_experiment(Path(self.args.output_dir) / folder)
 
     @property
     def width(self) -> int:
@@ -117,7 +132,6 @@ class STTask(AbsTask):
         group = parser.add_argument_group("Speech translation")
         group.add_argument("--model", default="e2e", help=f"The system: {', '.join(models.NAMES)}.")
         group.add_argument("--model_conf", action=NestedDictAction, default={}, help="Options of the system.")
-        group.add_argument("--init", action=NestedDictAction, default={}, help="Part of the model: system it is from.")
         group.add_argument("--decode", action=NestedDictAction, default={}, help="Options of decoding.")
         group.add_argument("--subwords", default="separate", choices=("separate", "joint"))
         group.add_argument("--subword_sampling", action=NestedDictAction, default=None, help="alpha, nbest.")
@@ -126,9 +140,10 @@ class STTask(AbsTask):
         group.add_argument("--src_token_list", help="Tokens of the transcript: a list or its file.")
         group.add_argument("--token_list", help="Tokens of the translation: a list or its file.")
         group.add_argument("--input_size", type=int_or_none, default=80, help="Features a frame.")
+        group.add_argument("--asr", help="A pipeline's recogniser: its experiment, from this one's folder.")
+        group.add_argument("--mt", help="A pipeline's translator.")
         group.add_argument("--max_frames", type=int, default=3000, help="Longer utterances do not train.")
         group.add_argument("--max_tokens", type=int, default=500, help="Longer texts do not train.")
-        group.add_argument("--amp", default="none", choices=("none", "bf16", "fp16"), help="Autocast.")
         group.add_argument("--ctc_conf", action=NestedDictAction, default={}, help="Options of ESPnet's CTC.")
         for choice in cls.class_choices_list:
             choice.add_arguments(group)
@@ -164,3 +179,60 @@ class STTask(AbsTask):
     @classmethod
     def optional_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
         return ()
+
+
+@dataclass
+class Experiment:
+    """A trained system, ready to decode."""
+
+    model: Any  # espnet_ext.nn.base.BaseModel
+    config: dict[str, Any]
+    src_subwords: Any  # espnet_ext.data.subwords.Subwords, or what interop makes of ESPnet's tokens
+    tgt_subwords: Any
+    folder: Path
+
+
+def load_experiment(folder: str | Path, device: str | torch.device = "cpu") -> Experiment:
+    """The system in an experiment directory of ours, or of ESPnet's ASR, MT or ST training."""
+    folder = Path(folder)
+    if not (folder / "config.yaml").exists():
+        raise FileNotFoundError(f"{folder}: no config.yaml; train this system first")
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    if "src_lang" in config:
+        weights, subwords = folder / "model.pth", own_subwords(folder, config)
+    else:
+        weights, subwords = interop.weights_file(folder), interop.subwords(folder, config)
+        config = interop.our_config(config)
+    config = {**default_config(), **config, "output_dir": str(folder)}
+    # The model file holds the statistics; the file that they came from may be gone.
+    conf = config.get("normalize_conf") or {}
+    built = {**config, "normalize_conf": {name: value for name, value in conf.items() if name != "stats_file"}}
+    model = STTask.build_model(argparse.Namespace(**built))
+    if not model.composed_of:
+        if not weights.exists():
+            raise FileNotFoundError(f"{weights}: not there; the training of {folder.name} is not finished")
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        try:
+            model.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(f"{weights} does not fit {folder / 'config.yaml'}: {error}") from None
+    return Experiment(model.to(device).eval(), config, *subwords, folder)
+
+
+@functools.cache
+def default_config() -> dict[str, Any]:
+    """What an option is when a configuration does not say."""
+    return vars(STTask.get_parser().parse_args([]))
+
+
+def own_subwords(folder: Path, config: dict[str, Any]) -> tuple[Any, Any]:
+    """The sub-words of the transcript and of the translation, from the experiment's copies; None where it has none."""
+    from espnet_ext.data.subwords import Subwords
+
+    langs = config["src_lang"], config["tgt_lang"]
+    joint = "-".join(sorted({lang for lang in langs if lang}))
+    names = [joint if config["subwords"] == "joint" else lang for lang in langs]
+    return tuple(
+        Subwords(folder / "subwords" / name) if name and (folder / "subwords" / name).exists() else None
+        for name in names
+    )

@@ -38,6 +38,7 @@ class BaseModel(AbsESPnetModel):
     data_names: tuple[str, ...]  # of a training batch
     streams: tuple[str, ...]  # that it writes: asr, st, mt
     inputs: tuple[str, ...]  # that decoding needs
+    composed_of: tuple[str, ...] = ()  # the systems whose experiments make up this one, which is then not trained
 
     def __init__(
         self,
@@ -123,7 +124,7 @@ class SpeechModel(BaseModel):
         super().__init__(**conf)
         self.frontend = parts.frontend()
         self.specaug = parts.specaug()
-        self.normalize = parts.normalize()
+        self.normalize = parts.normalize(self.frontend)
         self.encoder = parts.encoder(self.frontend)
 
     def encode(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

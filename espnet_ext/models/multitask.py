@@ -1,0 +1,89 @@
+"""Recognition and translation from one encoder: L = w L_asr + (1 - w) L_st.
+
+Both tasks share one decoder, told apart by their start tokens, or (`shared_decoder: false`) have one each.
+"""
+
+from typing import Any
+
+import torch
+
+from espnet_ext.nn.base import Batch, SpeechModel, Stats, mix
+from espnet_ext.search.options import Hypothesis, SearchOptions
+
+TARGETS = {"asr": "src_text", "st": "text"}
+
+
+class Model(SpeechModel):
+    data_names = ("speech", "src_text", "text")
+    streams = ("asr", "st")
+    inputs = ("speech",)
+
+    def __init__(
+        self,
+        parts: Any,
+        asr_weight: float = 0.3,
+        shared_decoder: bool = True,
+        asr_ctc_weight: float = 0.0,
+        st_ctc_weight: float = 0.0,
+        **conf: Any,
+    ) -> None:
+        super().__init__(parts, **conf)
+        self.asr_weight = asr_weight
+        self.ctc_weights = {"asr": asr_ctc_weight, "st": st_ctc_weight}
+        self.ends = {"asr": parts.src_size - 1, "st": parts.tgt_size - 1}
+        self.starts = dict(self.ends)
+        self.decoder = self.make_decoder(parts, parts.tgt_size)
+        self.extra_asr_decoder = None  # ESPnet's name
+        if shared_decoder:
+            self.starts = parts.start_tokens()
+        else:
+            self.extra_asr_decoder = self.make_decoder(parts, parts.src_size)
+        self.ctc = parts.ctc(parts.src_size) if asr_ctc_weight > 0 else None
+        self.st_ctc = parts.ctc(parts.tgt_size) if st_ctc_weight > 0 else None
+
+    def make_decoder(self, parts: Any, vocab_size: int) -> torch.nn.Module:
+        decoder = parts.decoder(vocab_size)
+        self.share_embeddings(decoder)
+        return decoder
+
+    def modules_of(self, stream: str) -> tuple[torch.nn.Module, torch.nn.Module | None]:
+        """The decoder of a stream and its CTC branch."""
+        if stream == "asr":
+            return self.extra_asr_decoder or self.decoder, self.ctc
+        return self.decoder, self.st_ctc
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
+        memory = self.encode(batch["speech"], batch["speech_lengths"])
+        stats: Stats = {}
+        losses = self.attention_losses(memory, batch, stats)
+        for stream in self.streams:
+            stats[f"loss_{stream}"] = losses[stream].detach()
+            ctc = self.modules_of(stream)[1]
+            if ctc is not None:
+                target = batch[TARGETS[stream]], batch[f"{TARGETS[stream]}_lengths"]
+                ctc_loss = self.ctc_loss(ctc, memory, *target)
+                stats[f"loss_{stream}_ctc"] = ctc_loss.detach()
+                losses[stream] = mix(self.ctc_weights[stream], ctc_loss, losses[stream])
+        stats["acc"] = stats["acc_st"]
+        return mix(self.asr_weight, losses["asr"], losses["st"]), stats
+
+    def attention_losses(
+        self, memory: tuple[torch.Tensor, torch.Tensor], batch: Batch, stats: Stats
+    ) -> dict[str, torch.Tensor]:
+        """The decoder's loss of each stream, teacher-forced."""
+        losses = {}
+        for stream in self.streams:
+            target = batch[TARGETS[stream]], batch[f"{TARGETS[stream]}_lengths"]
+            losses[stream], stats[f"acc_{stream}"] = self.attention_loss(
+                self.modules_of(stream)[0], memory, *target, self.starts[stream], self.ends[stream]
+            )
+        return losses
+
+    def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
+        memory = self.encode(batch["speech"], batch["speech_lengths"])
+        found = {}
+        for stream in self.streams:
+            decoder, ctc = self.modules_of(stream)
+            start, end = [self.starts[stream]], self.ends[stream]
+            found[stream] = self.search(decoder, memory, start, end, options[stream], ctc)
+        return found
