@@ -1,4 +1,7 @@
-"""`init:` takes parts of other systems' experiments: `{encoder: asr}`, `{encoder: asr, decoder: mt}`, `{st_encoder.encoders: asr:encoder.encoders}`."""
+"""`init:` takes parts of other systems' experiments.
+
+`{encoder: asr}`, `{encoder: asr, decoder: mt}`, or `{st_encoder: asr:encoder}` where the names differ.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,6 +11,8 @@ import torch
 from espnet_ext.training.average import load_state
 from espnet_ext.training.errors import TrainError
 
+# ours, and then the names that ESPnet's recipes decode with
+MODEL_FILES = ("model.pth", *(f"valid.{key}.{kind}.pth" for kind in ("ave", "best") for key in ("acc", "loss")))
 SHOWN = 5  # parameter names in a message
 
 
@@ -25,14 +30,7 @@ def find_model(part: str, system: str, folder: Path) -> Path:
     for place in places:
         if place.is_file():
             return place
-        # ours, and then the names that ESPnet's recipes decode with
-        for name in (
-            "model.pth",
-            "valid.acc.ave.pth",
-            "valid.acc.best.pth",
-            "valid.loss.ave.pth",
-            "valid.loss.best.pth",
-        ):
+        for name in MODEL_FILES:
             if (place / name).is_file():
                 return place / name
     if (folder.parent / system / "checkpoint.pth").exists():

@@ -6,7 +6,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 
 class WarmupLinearLR(LRScheduler, AbsBatchStepScheduler):
-    """The optimizer's rate at `warmup_steps`, zero at `total_steps`; without `total_steps`, at the end of `max_epoch`."""
+    """The optimizer's rate at `warmup_steps`, zero at `total_steps` (if not given: at the end of `max_epoch`)."""
 
     def __init__(
         self,

@@ -72,7 +72,7 @@ class Loop:
         self.device = next(model.parameters()).device
         self.distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         self.rank = torch.distributed.get_rank() if self.distributed else 0
-        self.lr = optimizer.param_groups[0]
+        self.optimizer = optimizer
         scaler = torch.amp.GradScaler(self.device.type, enabled=options.amp == "fp16")
         parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": scaler}
         options.folder.mkdir(parents=True, exist_ok=True)
@@ -224,7 +224,7 @@ class Loop:
             "epoch": p.epoch,
             "step": p.step,
             "skipped": p.skipped,
-            "lr": self.lr["lr"],
+            "lr": self.optimizer.param_groups[0]["lr"],
             "utterances_per_second": round(speed, 2),
             "memory_gb": round(peak_memory(self.device), 3),
             "seconds": round(p.seconds + time.monotonic() - self.clock_started, 1),
