@@ -148,7 +148,7 @@ def _refuse_outside(
 def truncation(frames: int, claimed: int) -> tuple[str, str]:
     """What is found in a file whose header claims too much, and what to do."""
     found = f"the header claims {claimed} samples but there are {frames}"
-    return found, "fetch the file again, or use what is there by a segment that ends where it ends"
+    return found, "fetch the file again, or use what is there through segments, as write_data_dir does"
 
 
 def _needs_ffmpeg(path: str | Path) -> bool:

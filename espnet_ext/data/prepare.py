@@ -14,6 +14,7 @@ from espnet_ext.files import write_json, write_table
 SHORTEST = 0.025  # seconds: one window of the features
 INVISIBLE = "\ufeff\u200b\u200e\u200f"  # marks without width, which make an empty text look like one
 EXAMPLES = 10
+OUTSIDE = "segment outside its recording"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +127,18 @@ def _fit(utterance: Utterance, found: Finding, losses: Losses) -> Utterance | No
         losses.count(losses.dropped, "zero-length audio", utterance.id)
         return None
     whole = utterance.start is None and utterance.end is None
-    start = utterance.start or 0.0
-    end = found.seconds if utterance.end is None else utterance.end
-    if start < 0 or round(end * found.rate) > found.frames:
-        losses.count(losses.clipped, "segment outside its recording", utterance.id)
-        start, end = max(start, 0.0), min(end, found.seconds)
+    wanted_start, wanted_end = utterance.start or 0.0, found.seconds if utterance.end is None else utterance.end
+    start, end = max(wanted_start, 0.0), min(wanted_end, found.seconds)
     if end - start < SHORTEST:
-        losses.count(losses.dropped, f"shorter than {SHORTEST} s", utterance.id)
+        outside = wanted_end - wanted_start >= SHORTEST
+        losses.count(losses.dropped, OUTSIDE if outside else f"shorter than {SHORTEST} s", utterance.id)
         return None
     if whole and found.claimed > found.frames:
         losses.count(losses.clipped, "truncated audio", utterance.id)
     elif whole:
         return utterance
+    elif wanted_start < 0 or round(wanted_end * found.rate) > found.frames:
+        losses.count(losses.clipped, OUTSIDE, utterance.id)
     return replace(utterance, start=start, end=end)
 
 

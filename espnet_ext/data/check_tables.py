@@ -1,0 +1,176 @@
+"""What can be wrong with the tables of a data directory."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from espnet_ext.data.datadir import TABLES
+from espnet_ext.data.prepare import INVISIBLE
+
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where, what was found and what to do."""
+
+    kind: str
+    path: Path
+    line: int | None
+    found: str
+    remedy: str
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else f"{self.path}"
+        return f"{place}: {self.found}; {self.remedy}"
+
+
+@dataclass
+class Table:
+    """The lines of one file: ids, values and line numbers (a line without an id is left out)."""
+
+    path: Path
+    ids: list[str] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+
+def read(path: Path, problems: list[Problem]) -> Table:
+    """Read one file and note what is wrong with its bytes, its lines and the order of its ids."""
+    data, table = path.read_bytes(), Table(path)
+    if not data:
+        problems.append(Problem("empty file", path, None, "the file is empty", "write it again, or remove it"))
+        return table
+    if data.startswith(BOM):
+        remedy = f"remove it: sed -i '1s/^\\xef\\xbb\\xbf//' {path}"
+        problems.append(Problem("BOM", path, 1, "the file begins with a byte order mark", remedy))
+        data = data[len(BOM) :]
+    raw = data.split(b"\n")
+    if raw.pop():
+        found, remedy = "the last line has no newline, so it may be cut off", "write the file again"
+        problems.append(Problem("cut off", path, len(raw) + 1, found, remedy))
+        raw.append(data.rpartition(b"\n")[2])
+    if b"\r" in data:
+        remedy = f"remove them: sed -i 's/\\r//g' {path}"
+        for number, line in enumerate(raw, 1):
+            if b"\r" in line:
+                found = "a carriage return at the end of the line" if line.endswith(b"\r") else "a carriage return"
+                problems.append(Problem("CR", path, number, found, remedy))
+    for number, text in enumerate(_decode(path, data, raw, problems), 1):
+        key, _, value = text.rstrip("\r").partition(" ")
+        if not key or "\t" in key or (value.strip() and value[0] in " \t"):
+            found = f"'{text[:40]}' is not an id, one space and a value"
+            problems.append(Problem("malformed line", path, number, found, "write the line as: id value"))
+        if key := key.partition("\t")[0]:
+            table.ids.append(key)
+            table.values.append(value)
+            table.lines.append(number)
+    _check_order(table, problems)
+    return table
+
+
+def _decode(path: Path, data: bytes, raw: list[bytes], problems: list[Problem]) -> list[str]:
+    try:
+        return data.decode().removesuffix("\n").split("\n")
+    except UnicodeDecodeError:
+        pass
+    for number, line in enumerate(raw, 1):
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            found = f"byte {error.start + 1} of the line, 0x{line[error.start]:02x}, is not UTF-8"
+            remedy = "find out its encoding and convert the file, such as: iconv -f ISO-8859-1 -t UTF-8"
+            problems.append(Problem("bad UTF-8", path, number, found, remedy))
+    return [line.decode(errors="replace") for line in raw]
+
+
+def _check_order(table: Table, problems: list[Problem]) -> None:
+    """Strings compare by code point, which is the order of their UTF-8 bytes and of the C locale."""
+    remedy = f"sort the file by id: LC_ALL=C sort -k1,1 -o {table.path} {table.path}"
+    for number, (before, after) in enumerate(pairwise(table.ids), 1):
+        if after < before:
+            found = f"id {after} comes after {before}"
+            problems.append(Problem("unsorted ids", table.path, table.lines[number], found, remedy))
+    if len(set(table.ids)) < len(table.ids):
+        first: dict[str, int] = {}
+        for key, line in zip(table.ids, table.lines, strict=True):
+            if key in first:
+                found = f"id {key} is already on line {first[key]}"
+                problems.append(Problem("duplicate id", table.path, line, found, "remove one of the two lines"))
+            first.setdefault(key, line)
+
+
+def read_all(folder: Path, langs: list[str], problems: list[Problem]) -> dict[str, Table]:
+    """Read and compare all tables of a data directory."""
+    names = [name for name in TABLES if (folder / name).exists()] + sorted(p.name for p in folder.glob("text.*"))
+    for name in _required(names, langs):
+        found, remedy = "the file is missing", f"local/data.py must write it (there are: {' '.join(names) or 'none'})"
+        problems.append(Problem("missing file", folder / name, None, found, remedy))
+    tables = {name: read(folder / name, problems) for name in names}
+    for name, table in tables.items():
+        if name.startswith("text."):
+            _check_texts(table, problems)
+    if "utt2dur" in tables:
+        _check_durations(tables["utt2dur"], problems)
+    _compare_ids(tables, problems)
+    return tables
+
+
+def _required(names: list[str], langs: list[str]) -> list[str]:
+    wanted = [f"text.{lang}" for lang in langs]
+    if "wav.scp" in names or "segments" in names or not names:
+        wanted += ["wav.scp", "utt2spk"]
+    if not langs and not any(name.startswith("text.") for name in names):
+        wanted.append("text.<lang>")
+    return [name for name in wanted if name not in names]
+
+
+def _check_texts(table: Table, problems: list[Problem]) -> None:
+    for key, value, line in zip(table.ids, table.values, table.lines, strict=True):
+        if not value.strip(INVISIBLE + " \t").strip():
+            remedy = "drop the utterance in local/data.py, where write_data_dir counts it"
+            problems.append(Problem("empty text", table.path, line, f"utterance {key} has no text", remedy))
+
+
+def _check_durations(table: Table, problems: list[Problem]) -> None:
+    for key, value, line in zip(table.ids, table.values, table.lines, strict=True):
+        seconds = number(value)
+        if seconds is None or not seconds > 0:
+            found = f"the duration of {key} is '{value}'"
+            problems.append(Problem("malformed line", table.path, line, found, "write seconds above 0, such as 2.345"))
+
+
+def number(text: str) -> float | None:
+    """The finite number that a field holds, if it does."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None
+
+
+def _compare_ids(tables: dict[str, Table], problems: list[Problem]) -> None:
+    """Compare the ids of every table with those of the first that has utterances."""
+    named = [(name, table) for name, table in tables.items() if name != "wav.scp" or "segments" not in tables]
+    if not named:
+        return
+    named.sort(key=lambda pair: (pair[0] != "segments", pair[0] != "wav.scp"))
+    (reference_name, reference), *others = named
+    for name, table in others:
+        if table.ids == reference.ids or not table.ids or not reference.ids:
+            continue
+        _report_missing(reference, table, f"not in {name}", problems)
+        _report_missing(table, reference, f"not in {reference_name}", problems)
+
+
+def _report_missing(here: Table, there: Table, where: str, problems: list[Problem]) -> None:
+    known = set(there.ids)
+    for key, line in zip(here.ids, here.lines, strict=True):
+        if key not in known:
+            remedy = "every file must have the same ids: add it there or remove this line"
+            problems.append(Problem("ids differ", here.path, line, f"utterance {key} is {where}", remedy))
+
+
+def counts(problems: list[Problem]) -> Counter[str]:
+    return Counter(problem.kind for problem in problems)
