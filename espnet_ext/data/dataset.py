@@ -1,4 +1,4 @@
-"""Examples of a dump directory by index: features and token ids, all memory-mapped, and batches of tensors of them."""
+"""Examples of a dump directory by index, features and token ids, and batches of tensors of them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ class TextPart:
     def __init__(self, folder: Path, subwords: Subwords, alpha: float | None) -> None:
         self.index = TextIndex(folder)
         self.tokens = TokenIndex.open(self.index, subwords)
-        self.lengths = self.tokens.lengths
         self._subwords, self._alpha = subwords, alpha
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.tokens.lengths
 
     def read(self, i: int, seed: Sequence[int]) -> np.ndarray:
         if self._alpha is None:
@@ -70,8 +73,14 @@ class SpeechTextData:
         if self._speech is not None:
             sources["features"] = self._speech
         sources |= {part.index.folder.name: part.index for part in self._texts.values()}
-        digests = {n: s.keys_digest if isinstance(s, TextIndex) else digest_keys(s.keys) for n, s in sources.items()}
         first = next(iter(sources))
+        self._keys = sources[first]
+        if len(sources) == 1:
+            return
+        digests = {
+            name: part.keys_digest if isinstance(part, TextIndex) else digest_keys(map(part.key, range(len(part))))
+            for name, part in sources.items()
+        }
         for other in sources:
             if digests[other] != digests[first]:
                 a, b = sources[first], sources[other]
@@ -81,7 +90,6 @@ class SpeechTextData:
                     f"{self.dump_dir}: {first} ({len(a)}) and {other} ({len(b)}) have different ids, "
                     f"from number {at + 1}: {found[0]}, {found[1]}; make the dump directory again"
                 )
-        self._keys = sources[first]
 
     def __len__(self) -> int:
         return len(self._keys)

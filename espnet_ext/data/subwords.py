@@ -61,11 +61,11 @@ class Subwords:
         raise ValueError(f"sub-words {self.name} have no start token {token}; they have {known}")
 
     def encode(self, text: str) -> list[int]:
-        return self._model.encode(text)
+        return self._model.encode(_spaced(text))
 
     def encode_all(self, texts: list[str]) -> list[list[int]]:
         """Many lines at once, by several threads."""
-        return self._model.encode(texts, num_threads=THREADS)
+        return self._model.encode([_spaced(text) for text in texts], num_threads=THREADS)
 
     def sample(self, text: str, seed: int | Sequence[int], alpha: float = 0.2) -> list[int]:
         """One random segmentation (sub-word regularisation); the same for the same seed, always.
@@ -75,7 +75,7 @@ class Subwords:
         """
         if self._sampler is None:
             self._sampler = self._make_sampler()
-        return self._sampler.sample("".join(self._model.encode_as_pieces(text)), seed, alpha)
+        return self._sampler.sample("".join(self._model.encode_as_pieces(_spaced(text))), seed, alpha)
 
     def _make_sampler(self) -> UnigramSampler | BpeSampler:
         model = self._model
@@ -97,6 +97,11 @@ class Subwords:
         return Path(folder) / self.name
 
 
+def _spaced(text: str) -> str:
+    """All white space as single spaces; to SentencePiece an ideographic space or a tab is a character like others."""
+    return " ".join(text.split())
+
+
 def train(
     folder: str | Path,
     lines: Iterable[str],
@@ -112,9 +117,11 @@ def train(
     specials = [f"<{task}_{lang}>" for lang in langs for task in TASKS]
     if size is None and type != "char":
         raise ValueError(f"{type} sub-words need a --size; only char can do without (it takes every character)")
+    if size is not None and size <= len(specials) + 3:
+        raise ValueError(f"{folder}: --size {size} has no room beside {len(specials) + 3} special tokens")
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines),
+            sentence_iterator=map(_spaced, lines),
             model_writer=model,
             model_type=type,
             vocab_size=size - 1 if size else 1 << 20,  # char takes what there is

@@ -1,15 +1,16 @@
-"""Memory-mapped text and token ids: millions of lines open at once and cost a worker next to nothing."""
+"""Text and token ids in files by position: millions of lines open at once and cost a worker next to nothing."""
 
 import argparse
 import fcntl
 import hashlib
 import json
-import mmap
+import os
+import struct
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +20,55 @@ from espnet_ext.data.subwords import Subwords
 from espnet_ext.files import Stamp, atomic_folder, write_json
 
 CHUNK = 20_000  # lines handled at a time
+OFFSETS = struct.Struct("<qq")
+
+
+class Records:
+    """Byte strings of one file by position, found through the offsets of their ends and read in place.
+
+    It is read, not mapped: every page of a map that a worker touches counts as that worker's memory (678 MB after
+    random access to 5 million pairs), while the page cache that serves pread is the system's and shared by all.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._data = open(path, "rb", buffering=0)  # noqa: SIM115  open as long as this lives
+        self._ends = open(path.with_suffix(".ends"), "rb", buffering=0)  # noqa: SIM115
+        self._count = os.stat(self._ends.fileno()).st_size // 8 - 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, i: int) -> bytes:
+        if not -self._count <= i < self._count:
+            raise IndexError(f"{self.path}: no line {i} of {self._count}")
+        start, end = OFFSETS.unpack(os.pread(self._ends.fileno(), 16, i % self._count * 8))
+        # pread has no file position, so threads and forked workers can share the descriptor
+        record = os.pread(self._data.fileno(), end - start, start)
+        if len(record) != end - start:
+            raise OSError(f"{self.path}: ends inside line {i}; delete {self.path.parent} and run its stage again")
+        return record
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The bytes of each."""
+        return np.diff(np.memmap(self.path.with_suffix(".ends"), dtype="<i8", mode="r")).view(np.ndarray)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path,)
 
 
 class Lines(Sequence[str]):
-    """The lines of one memory-mapped file by position, through the offsets of their ends."""
+    """Records as text."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._ends = np.memmap(path.with_suffix(".ends"), dtype="<i8", mode="r").view(np.ndarray)
-        with open(path, "rb") as stream:
-            # an empty file cannot be mapped
-            self._bytes = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
+        self._records = Records(path)
 
     def __len__(self) -> int:
-        return len(self._ends) - 1
+        return len(self._records)
 
     def __getitem__(self, i: int) -> str:  # type: ignore[override]
-        if not -len(self) <= i < len(self):
-            raise IndexError(f"{self._path}: no line {i} of {len(self)}")
-        i %= len(self)
-        return self._bytes[self._ends[i] : self._ends[i + 1]].decode()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Lines, (self._path,)
+        return self._records[i].decode()
 
 
 class TextIndex:
@@ -77,17 +104,14 @@ class TokenIndex:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).resolve()
-        self._dtype = json.loads((self.folder / "meta.json").read_text())["dtype"]
-        self._ends = np.memmap(self.folder / "ids.ends", dtype="<i8", mode="r").view(np.ndarray)
-        empty = not (self.folder / "ids.bin").stat().st_size
-        ids = np.zeros(0, self._dtype) if empty else np.memmap(self.folder / "ids.bin", dtype=self._dtype, mode="r")
-        self._ids = ids.view(np.ndarray)
+        self._dtype = np.dtype(json.loads((self.folder / "meta.json").read_text())["dtype"])
+        self._ids = Records(self.folder / "ids.bin")
 
     def __len__(self) -> int:
-        return len(self._ends) - 1
+        return len(self._ids)
 
     def __getitem__(self, i: int) -> np.ndarray:
-        return self._ids[self._ends[i] : self._ends[i + 1]].astype(np.int64)
+        return np.frombuffer(self._ids[i], self._dtype).astype(np.int64)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TokenIndex, (self.folder,)
@@ -95,7 +119,7 @@ class TokenIndex:
     @property
     def lengths(self) -> np.ndarray:
         """Tokens of each line."""
-        return np.diff(self._ends).astype(np.int32)
+        return (self._ids.lengths // self._dtype.itemsize).astype(np.int32)
 
     @staticmethod
     def open(text: TextIndex, subwords: Subwords) -> "TokenIndex":
@@ -119,17 +143,18 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 class _Writer:
-    """Writes items one after the other to NAME.bin and where each ends to NAME.ends."""
+    """Writes records one after the other, and where each ends."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._data = open(folder / f"{name}.bin", "wb")  # noqa: SIM115  closed on exit
-        self._ends = open(folder / f"{name}.ends", "wb")  # noqa: SIM115
+    def __init__(self, path: Path) -> None:
+        self._data = open(path, "wb")  # noqa: SIM115  closed on exit
+        self._ends = open(path.with_suffix(".ends"), "wb")  # noqa: SIM115
         self._end = 0
         self._ends.write(np.zeros(1, "<i8").tobytes())
 
     def write(self, data: bytes, lengths: Sequence[int]) -> None:
+        """Append records given as all their bytes and the length of each."""
         ends = self._end + np.cumsum(lengths, dtype="<i8")
-        self._end = int(ends[-1])
+        self._end += len(data)
         self._data.write(data)
         self._ends.write(ends.tobytes())
 
@@ -144,11 +169,11 @@ class _Writer:
 def _encode_all(folder: Path, text: TextIndex, subwords: Subwords) -> None:
     dtype = "<u2" if subwords.size <= 1 << 16 else "<i4"
     with atomic_folder(folder) as temporary:
-        with _Writer(temporary, "ids") as ids:
+        with _Writer(temporary / "ids.bin") as ids:
             for start in range(0, len(text), CHUNK):
                 tokens = subwords.encode_all([text[i] for i in range(start, min(start + CHUNK, len(text)))])
-                flat = np.fromiter((t for line in tokens for t in line), dtype)
-                ids.write(flat.tobytes(), [len(line) for line in tokens])
+                flat = np.fromiter(chain.from_iterable(tokens), dtype)
+                ids.write(flat.tobytes(), [len(line) * flat.itemsize for line in tokens])
         write_json(temporary / "meta.json", {"dtype": dtype, "tokens": subwords.size, "lines": len(text)})
 
 
@@ -165,8 +190,8 @@ def build(table: Path, folder: Path) -> None:
     with (
         atomic_folder(folder) as temporary,
         open(table, "rb") as stream,
-        _Writer(temporary, "keys") as keys,
-        _Writer(temporary, "text") as text,
+        _Writer(temporary / "keys.bin") as keys,
+        _Writer(temporary / "text.bin") as text,
     ):
         while chunk := list(islice(stream, CHUNK)):
             pairs = [line.rstrip(b"\n").partition(b" ") for line in chunk]
