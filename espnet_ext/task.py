@@ -208,7 +208,9 @@ def load_experiment(folder: str | Path, device: str | torch.device = "cpu") -> E
     conf = config.get("normalize_conf") or {}
     built = {**config, "normalize_conf": {name: value for name, value in conf.items() if name != "stats_file"}}
     model = STTask.build_model(argparse.Namespace(**built))
-    if not model.composed_of:
+    if model.composed_of:
+        subwords = model.subwords  # those of its parts
+    else:
         if not weights.exists():
             raise FileNotFoundError(f"{weights}: not there; the training of {folder.name} is not finished")
         state = torch.load(weights, map_location="cpu", weights_only=True)

@@ -22,6 +22,7 @@ class Model(BaseModel):
         asr, mt = (parts.experiment(name) for name in self.composed_of)
         self.asr, self.mt = asr.model, mt.model
         self.written, self.read = asr.src_subwords, mt.src_subwords
+        self.subwords = asr.src_subwords, mt.tgt_subwords
         self.asr_nbest, self.asr_scale = asr_nbest, asr_scale
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:

@@ -4,19 +4,24 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 
+def option(default: Any, help: str) -> Any:
+    """A field that is at once default, YAML key and command-line option."""
+    return field(default=default, metadata={"help": help})
+
+
 @dataclass(frozen=True)
 class SearchOptions:
     """Options of the `decode:` section of a system's YAML; docs/search.md has the equations."""
 
-    beam: int = 5  # hypotheses kept per utterance; 1 is greedy search
-    nbest: int = 1  # hypotheses given per utterance
-    penalty: float = 0.0  # added to the score for every token, the end included
-    length_norm: float = 0.0  # hypotheses are ranked by score / length ** length_norm
-    min_ratio: float = 0.0  # least tokens per memory frame
-    max_ratio: float = 0.0  # most tokens per memory frame; 0: one per frame, and end detection; -n: n tokens
-    max_extra: int = 0  # tokens allowed beyond max_ratio
-    max_length: int = 0  # most tokens whatever the ratio says; 0: no such limit
-    ctc_weight: float = 0.0  # share of the CTC prefix score
+    beam: int = option(5, "hypotheses kept per utterance; 1 is greedy search")
+    nbest: int = option(1, "hypotheses given per utterance")
+    penalty: float = option(0.0, "added to the score for every token, the end included")
+    length_norm: float = option(0.0, "hypotheses are ranked by score / length ** length_norm")
+    min_ratio: float = option(0.0, "least tokens per memory frame")
+    max_ratio: float = option(0.0, "most tokens per memory frame; 0: one, and end detection; -N: N tokens")
+    max_extra: int = option(0, "tokens allowed beyond max_ratio")
+    max_length: int = option(0, "most tokens whatever the ratio says; 0: no such limit")
+    ctc_weight: float = option(0.0, "share of the CTC prefix score")
 
     def __post_init__(self) -> None:
         for name, ok, need in (
