@@ -135,6 +135,8 @@ class STTask(AbsTask):
         group.add_argument("--decode", action=NestedDictAction, default={}, help="Options of decoding.")
         group.add_argument("--subwords", default="separate", choices=("separate", "joint"))
         group.add_argument("--subword_sampling", action=NestedDictAction, default=None, help="alpha, nbest.")
+        group.add_argument("--train_dump", help="Dump directory to train on.")
+        group.add_argument("--valid_dump", help="Dump directory to validate on.")
         group.add_argument("--src_lang", help="Language of the transcript.")
         group.add_argument("--tgt_lang", help="Language of the translation.")
         group.add_argument("--src_token_list", help="Tokens of the transcript: a list or its file.")
@@ -160,9 +162,30 @@ class STTask(AbsTask):
     def build_iter_factory(
         cls, args: argparse.Namespace, distributed_option: Any, mode: str, kwargs: dict | None = None
     ) -> AbsIterFactory:
+        from espnet_ext.data.dataset import SpeechTextData
         from espnet_ext.data.loader import IterFactory
 
-        return IterFactory(args, mode)
+        training = mode == "train"
+        names = models.find(args.model).data_names
+        data = SpeechTextData(
+            args.train_dump if training else args.valid_dump,
+            args.src_lang,
+            args.tgt_lang,
+            *own_subwords(Path(args.output_dir), vars(args)),
+            names=names,
+            sample=args.subword_sampling["alpha"] if training and args.subword_sampling else None,
+        )
+        return IterFactory(
+            data,
+            batch_bins=args.batch_bins if training else args.valid_batch_bins or args.batch_bins,
+            max_examples=args.max_batch_size,
+            limits=[args.max_frames if name == "speech" else args.max_tokens for name in names],
+            seed=args.seed,
+            shuffle=training,
+            num_workers=args.num_workers,
+            rank=distributed_option.dist_rank or 0,
+            world=distributed_option.dist_world_size or 1,
+        )
 
     @classmethod
     def build_collate_fn(cls, args: argparse.Namespace, train: bool) -> None:
