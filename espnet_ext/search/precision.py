@@ -11,15 +11,15 @@ IN_FP32 = ("frontend", "normalize")  # sums over raw features need the digits
 
 
 def prepare(model: nn.Module, dtype: str = "fp32", device: str = "cpu") -> nn.Module:
-    """The model in evaluation mode; bf16 casts it in place, int8 (CPU only) gives a copy with quantised linear layers."""
+    """The model in evaluation mode; bf16 casts it in place, int8 gives a copy with its linear layers quantised."""
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose from {', '.join(DTYPES)}")
     model = model.eval().to(device)
     if dtype == "bf16":
-        for name, part in model.named_children():
-            if name not in IN_FP32:
-                part.to(torch.bfloat16)
-                part.register_forward_pre_hook(to_bf16)
+        for system in [getattr(model, name) for name in getattr(model, "composed_of", ())] or [model]:
+            for name, part in system.named_children():
+                if name not in IN_FP32:
+                    part.to(torch.bfloat16).register_forward_pre_hook(to_bf16)
     if dtype == "int8":
         if device != "cpu":
             raise ValueError(f"int8 runs on the CPU only, not on {device}; choose bf16")

@@ -1,0 +1,241 @@
+"""Decode a test set with a system: `python -m espnet_ext.decode exp/e2e dump/test` writes exp/e2e/test/hyp.<stream>."""
+
+import argparse
+import functools
+import hashlib
+import json
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from espnet_ext.files import Stamp, atomic_open, write_json, write_table
+from espnet_ext.jobs import EXECUTORS, JobError, run_jobs
+from espnet_ext.search.options import Hypothesis, SearchOptions, stream_options
+
+DTYPES = ("fp32", "bf16", "int8")
+SHARD = 256  # utterances; what is lost when a job dies
+BINS = {"speech": 20_000, "src_text": 2_000}  # frames or tokens of a batch
+SHORTEST = {"speech": 10, "src_text": 1}  # less holds no word and is not searched
+FRAME_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a job needs to know, and all that its result depends on."""
+
+    exp: Path
+    dump: Path
+    out: Path
+    search: dict[str, Any]
+    dtype: str
+    device: str
+
+
+@functools.lru_cache(maxsize=1)
+def load(exp: Path, dtype: str, device: str) -> tuple[Any, Any]:
+    """The experiment and its model as it decodes; kept, since a process decodes many shards."""
+    import torch
+
+    from espnet_ext.search.precision import prepare
+    from espnet_ext.task import load_experiment
+
+    if device == "cuda" and torch.cuda.device_count() == 0:
+        raise ValueError("device cuda: there is no GPU here; choose cpu")
+    experiment = load_experiment(exp)
+    return experiment, prepare(experiment.model, dtype, device)
+
+
+def open_data(settings: Settings, experiment: Any) -> Any:
+    """What the system reads of the set, by position in the order of ids."""
+    from espnet_ext.data.dataset import SpeechTextData
+
+    languages = experiment.config.get("src_lang"), experiment.config.get("tgt_lang")
+    return SpeechTextData(
+        settings.dump, *languages, experiment.src_subwords, experiment.tgt_subwords, names=experiment.model.inputs
+    )
+
+
+def decode_batch(model: Any, batch: dict[str, Any], options: dict[str, SearchOptions], device: str) -> dict[str, Any]:
+    """The hypotheses of one batch, with what is too short given empty ones without a search."""
+    import torch
+
+    name = model.inputs[0]
+    long_B = batch[f"{name}_lengths"] >= SHORTEST[name]
+    found = {}
+    if bool(long_B.any()):
+        with torch.inference_mode():
+            found = model.decode({key: value[long_B].to(device) for key, value in batch.items()}, options)
+    results = {}
+    for stream in options:
+        rest = iter(found.get(stream, []))
+        results[stream] = [next(rest) if long else [Hypothesis()] for long in long_B.tolist()]
+    return results
+
+
+def decode_shard(settings: Settings, path: Path, batches: list[list[int]]) -> None:
+    """Decode these batches of examples into one file, which exists only when all of them are done."""
+    if path.exists():
+        return
+    from espnet_ext.data.dataset import collate
+
+    experiment, model = load(settings.exp, settings.dtype, settings.device)
+    data, options = open_data(settings, experiment), stream_options(settings.search, model.streams)
+    subwords = {"asr": experiment.src_subwords}
+    seconds, found = 0.0, {}
+    for batch in batches:
+        keys, tensors = collate([data.item(i) for i in batch])
+        start = time.perf_counter()
+        results = decode_batch(model, tensors, options, settings.device)
+        seconds += time.perf_counter() - start
+        for row, key in enumerate(keys):
+            found[key] = {
+                stream: [entry(h, subwords.get(stream, experiment.tgt_subwords)) for h in nbest[row]]
+                for stream, nbest in results.items()
+            }
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    with atomic_open(path) as stream:
+        json.dump({"seconds": seconds, "peak_memory_mb": peak, "utterances": found}, stream, ensure_ascii=False)
+
+
+def entry(hypothesis: Hypothesis, subwords: Any) -> dict[str, Any]:
+    """One line's worth of an n-best list; JSON has no -inf, so an impossible hypothesis has no score."""
+    score = hypothesis.score if hypothesis.score > float("-inf") else None
+    text = " ".join(subwords.decode(hypothesis.tokens).split())
+    return {"text": text, "score": score, "tokens": hypothesis.tokens}
+
+
+def plan(settings: Settings, data: Any, shards: int, bins: int, batch_size: int) -> list[list[list[int]]]:
+    """The batches of each shard: like lengths together, longest first, dealt out in turn."""
+    from espnet_ext.data.batches import make_batches
+
+    lengths = data.lengths[:, 0]
+    batches = make_batches(lengths, batch_bins=bins, max_examples=batch_size, shuffle=False)
+    rows = [batch.tolist() for batch in batches]
+    return [rows[i::shards] for i in range(min(shards, len(rows)))]
+
+
+def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
+    """Decode all shards that are not there yet, then write the result files."""
+    experiment, model = load(settings.exp, settings.dtype, settings.device)
+    options = stream_options(experiment.config.get("decode") or {}, model.streams)
+    given = {stream: asdict(value.replace(**settings.search)) for stream, value in options.items()}
+    settings = replace(settings, search=given)
+    data = open_data(settings, experiment)
+    shards = args.nj if args.executor == "slurm" else max(args.nj, -(-len(data) // SHARD))
+    bins = args.batch_bins or BINS[model.inputs[0]]
+    batches = plan(settings, data, shards, bins, args.batch_size)
+    digest = hashlib.sha256(f"{stamp.key} {settings} {batches}".encode()).hexdigest()[:16]
+    folder = settings.out / ".shards"
+    jobs = [(settings, folder / f"{digest}.{i}.json", part) for i, part in enumerate(batches)]
+    sizes = [sum(map(len, part)) for part in batches]
+    run_jobs(
+        decode_shard,
+        jobs,
+        nj=args.nj,
+        executor=args.executor,
+        log_dir=settings.out / ".logs",
+        description=f"decode {settings.dump.name}",
+        gpus_per_job=int(settings.device == "cuda"),
+        sizes=sizes,
+        unit="utt",
+    )
+    write_results(settings, experiment, data, [path for _, path, _ in jobs], args)
+    stamp.write()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_shards(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    for path in paths:
+        yield json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_results(settings: Settings, experiment: Any, data: Any, paths: list[Path], args: argparse.Namespace) -> None:
+    """hyp.<stream>, nbest.<stream>.jsonl and decode.json, in the order of ids whatever the shards were."""
+    shards = list(read_shards(paths))
+    found = {key: value for shard in shards for key, value in shard["utterances"].items()}
+    keys, model = sorted(found), experiment.model
+    for stream in model.streams:
+        write_table(settings.out / f"hyp.{stream}", [(key, found[key][stream][0]["text"]) for key in keys])
+        with atomic_open(settings.out / f"nbest.{stream}.jsonl") as lines:
+            for key in keys:
+                lines.write(json.dumps({"id": key, "nbest": found[key][stream]}, ensure_ascii=False) + "\n")
+    run = settings.exp / "run.json"
+    trained = json.loads(run.read_text(encoding="utf-8")) if run.exists() else {}
+    speech = model.inputs[0] == "speech"
+    empty = sum(not found[key][stream][0]["text"] for key in keys for stream in model.streams)
+    if empty:
+        print(f"{settings.out}: {empty} hypotheses are empty", file=sys.stderr)
+    summary = {
+        "utterances": len(keys),
+        "audio_seconds": float(data.lengths[:, 0].sum()) * FRAME_SECONDS if speech else None,
+        "decode_seconds": sum(shard["seconds"] for shard in shards),  # of all jobs together, without loading
+        "peak_memory_mb": max((shard["peak_memory_mb"] for shard in shards), default=None),
+        "empty": empty,
+        "jobs": args.nj,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "options": {**settings.search, "dtype": settings.dtype, "device": settings.device},
+        "commit": trained.get("commit"),
+        "seed": experiment.config.get("seed"),
+    }
+    write_json(settings.out / "decode.json", summary)
+
+
+def made_from(exp: Path, dump: Path) -> list[Path]:
+    """The files that a result depends on: configuration and weights, also of a pipeline's parts, and the set's index."""
+    import yaml
+
+    if not (exp / "config.yaml").exists():
+        raise FileNotFoundError(f"{exp}: no config.yaml; train this system first")
+    config = yaml.safe_load((exp / "config.yaml").read_text(encoding="utf-8"))
+    own = exp / "model.pth"
+    files = [exp / "config.yaml", *([own] if own.exists() else sorted(exp.glob("*.pth")))]
+    for part in ("asr", "mt"):
+        if isinstance(config.get(part), str):
+            files += made_from(exp / config[part], dump)
+    inputs = [dump / "feats.index.npy", *sorted(dump.glob("text.*/meta.json"))]
+    return list(dict.fromkeys([*files, *(path for path in inputs if path.exists())]))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m espnet_ext.decode", description=__doc__)
+    parser.add_argument("exp", type=Path, help="experiment directory, of ours or ESPnet's")
+    parser.add_argument("dump", type=Path, help="dump directory of the test set")
+    parser.add_argument("--out", type=Path, help="where the result goes; default EXP/<name of DUMP>")
+    parser.add_argument("--nj", type=int, default=1, help="parallel jobs")
+    parser.add_argument("--executor", choices=EXECUTORS, default="local")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--dtype", choices=DTYPES, default="fp32", help="number format; int8 is for the CPU")
+    parser.add_argument("--batch_size", type=int, default=32, help="most utterances of a batch")
+    parser.add_argument("--batch_bins", type=int, help="most frames (or tokens of text) of a batch, padding included")
+    search = parser.add_argument_group("search", "these override the `decode:` section of the system's configuration")
+    for item in fields(SearchOptions):
+        kind = type(item.default)
+        search.add_argument(f"--{item.name}", type=kind, help=f"{item.metadata['help']} (default {item.default})")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = make_parser().parse_args(arguments)
+    out = args.out or args.exp / args.dump.resolve().name
+    given = {item.name: getattr(args, item.name) for item in fields(SearchOptions)}
+    search = {name: value for name, value in given.items() if value is not None}
+    settings = Settings(args.exp, args.dump, out, search, args.dtype, args.device)
+    try:
+        SearchOptions(**search)
+        if not args.dump.is_dir():
+            raise FileNotFoundError(f"{args.dump}: no such dump directory; make it with stages 4 and 6")
+        out.mkdir(parents=True, exist_ok=True)
+        stamp = Stamp(out / "decode.json", made_from(args.exp, args.dump), search=search, dtype=args.dtype)
+        if not stamp.is_current():
+            decode(args, settings, stamp)
+    except (ValueError, OSError, JobError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
