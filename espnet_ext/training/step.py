@@ -56,7 +56,7 @@ class Stepper:
             waits = self.distributed and i < len(group) - 1  # gradients meet at the last batch of the group
             try:
                 with self.model.no_sync() if waits else nullcontext():
-                    loss, batch_stats, weight = self._backward(batch)
+                    loss, batch_stats, weight = self._backward(batch, counts=bool(utt_ids))
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -65,10 +65,11 @@ class Stepper:
             stats.append((batch_stats, weight))
         return self._update(sums, stats)
 
-    def _backward(self, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any], torch.Tensor]:
+    def _backward(self, batch: dict[str, Any], counts: bool) -> tuple[torch.Tensor, dict[str, Any], torch.Tensor]:
         with autocast(self.device, self.options.amp):
             loss, stats, weight = self.model(**batch)
-        weight = weight.detach().sum().to(loss.dtype)
+        # A rank that a batch was too small for steps along on a borrowed example (see IterFactory).
+        weight = weight.detach().sum().to(loss.dtype) * counts
         total = (loss * weight).sum()
         self.scaler.scale(total).backward()
         return total.detach(), stats, weight

@@ -34,13 +34,13 @@ def validate(
                 raise Interrupted
             try:
                 _, stats, weight = model(**batch)
-                if number in sampled:
+                if number in sampled and utt_ids:
                     scorer.add(batch)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 raise out_of_memory(f"validation after epoch {epoch}", utt_ids, batch, options.batch_bins) from error
-            meter.add(stats, weight)
+            meter.add(stats, weight * bool(utt_ids))  # without ids: a borrowed example, see IterFactory
     return {**meter.means(), **scorer.scores()}
 
 
