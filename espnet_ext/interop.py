@@ -114,3 +114,91 @@ def subwords(folder: Path, config: dict[str, Any]) -> tuple[EspnetTokens | None,
         return EspnetTokens(folder, tokens, kind, config.get(f"{prefix}bpemodel")) if tokens and kind else None
 
     return (of(""), None) if task_of(config) == "asr" else (of("src_"), of(""))
+
+
+def espnet_task(system: str) -> Any:
+    """ESPnet's task class that builds the same model as our system."""
+    if system == "asr":
+        from espnet2.tasks.asr import ASRTask as Task
+    elif system == "mt":
+        from espnet2.tasks.mt import MTTask as Task
+    elif system in ("e2e", "multitask"):
+        from espnet2.tasks.st import STTask as Task
+    else:
+        raise ValueError(f"{system}: ESPnet has no such model; only asr, mt, e2e and multitask can be exported")
+    return Task
+
+
+def espnet_model_conf(system: str, conf: dict[str, Any]) -> dict[str, Any]:
+    """ESPnet's options of the model: loss weights, and so which branches exist."""
+    theirs = {name: conf[name] for name in ("lsm_weight", "length_normalized_loss") if name in conf}
+    if system == "asr":
+        return {**theirs, "ctc_weight": conf.get("asr_ctc_weight", 0.3)}
+    if system == "mt":
+        return {**theirs, **{name: value for name, value in conf.items() if name.startswith("share_")}}
+    theirs["st_mtlalpha"] = conf.get("st_ctc_weight", 0.0)
+    ctc = conf.get("asr_ctc_weight", 0.0)
+    if system == "e2e":
+        return {**theirs, "asr_weight": ctc, "mtlalpha": 1.0 if ctc > 0 else 0.0}
+    if conf.get("shared_decoder", True):
+        raise ValueError("multitask: ESPnet has no decoder for two languages; only `shared_decoder: false` is exported")
+    return {**theirs, "asr_weight": conf.get("asr_weight", 0.3), "mtlalpha": ctc}
+
+
+def export(folder: Path, out: Path) -> None:
+    """Write a trained system of ours as an experiment that ESPnet's inference commands load."""
+    import numpy as np
+    import torch
+    import yaml
+
+    from espnet_ext.nn.subsampling import INPUT_LAYERS
+    from espnet_ext.task import load_experiment
+
+    found = load_experiment(folder)
+    ours, system, out = found.config, found.config["model"], out.resolve()
+    if ours["encoder_conf"].get("input_layer") in INPUT_LAYERS:
+        layer = ours["encoder_conf"]["input_layer"]
+        raise ValueError(f"input_layer: {layer}: ESPnet's encoders have no such layer; train with conv2d to exchange")
+    config = vars(espnet_task(system).get_parser().parse_args([]))
+    config.pop("required")
+    config |= {name: ours[name] for name in SHARED if name in config and ours.get(name) is not None}
+    config["model_conf"] = espnet_model_conf(system, ours["model_conf"])
+    config |= {
+        "input_size": ours["input_size"],
+        "normalize": ours["normalize"],
+        "frontend": ours["frontend"],
+        "init": None,
+    }
+    sides = {"": found.tgt_subwords, "src_": found.src_subwords}
+    if system == "asr":
+        config["token_list"], sides = ours["src_token_list"], {"": found.src_subwords}
+    if system == "mt" and ours["frontend"]:
+        config["input_size"] = None
+    elif system == "mt":
+        config["input_size"] = len(ours["src_token_list"])
+    if system == "multitask":
+        config |= {"extra_asr_decoder": ours["decoder"], "extra_asr_decoder_conf": ours["decoder_conf"]}
+    out.mkdir(parents=True, exist_ok=True)
+    for prefix, side in sides.items():
+        if side is not None:
+            side.copy_to(out)
+            config[f"{prefix}token_type"], config[f"{prefix}bpemodel"] = "bpe", str(out / side.name / "model.spm")
+    state = found.model.state_dict()
+    if ours["normalize"] == "global_mvn":  # ESPnet reads a file even where the model has the numbers
+        mean, std = (state[f"normalize.{name}"].double().numpy() for name in ("mean", "std"))
+        np.savez(out / "stats.npz", count=1.0, sum=mean, sum_square=std**2 + mean**2)
+        config["normalize_conf"] = {**ours["normalize_conf"], "stats_file": str(out / "stats.npz")}
+    torch.save(state, out / "valid.acc.ave.pth")
+    (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write a trained system as an ESPnet experiment.")
+    parser.add_argument("experiment", type=Path, help="exp/SYSTEM")
+    parser.add_argument("out", type=Path, help="the folder to make")
+    args = parser.parse_args()
+    export(args.experiment, args.out)
+
+
+if __name__ == "__main__":
+    main()
