@@ -186,7 +186,7 @@ def write_results(settings: Settings, experiment: Any, data: Any, paths: list[Pa
 
 
 def made_from(exp: Path, dump: Path) -> list[Path]:
-    """The files that a result depends on: configuration and weights, also of a pipeline's parts, and the set's index."""
+    """The files that a result depends on: configuration, weights (also of a pipeline's parts) and the set's index."""
     import yaml
 
     if not (exp / "config.yaml").exists():

@@ -13,6 +13,7 @@ class Model(BaseModel):
     streams = ("asr", "st")
     inputs = ("speech",)
     composed_of = ("asr", "mt")
+    search_defaults = {"st": {"max_ratio": 2.0, "max_extra": 10}}  # as text translation's
 
     def __init__(self, parts: Any, asr_nbest: int = 1, asr_scale: float = 1.0) -> None:
         """`asr_nbest` transcripts are translated; the score is the translation's plus `asr_scale` transcript scores."""

@@ -15,7 +15,7 @@ from espnet_ext.nn.cache import CachedDecoder
 from espnet_ext.nn.loss import IGNORE, accuracy, smoothed_cross_entropy
 from espnet_ext.search.beam import search
 from espnet_ext.search.ctc import CTCPrefix
-from espnet_ext.search.options import Hypothesis, SearchOptions
+from espnet_ext.search.options import Hypothesis, SearchOptions, stream_options
 
 Batch = dict[str, torch.Tensor]
 Stats = dict[str, torch.Tensor]
@@ -38,6 +38,7 @@ class BaseModel(AbsESPnetModel):
     data_names: tuple[str, ...]  # of a training batch
     streams: tuple[str, ...]  # that it writes: asr, st, mt
     inputs: tuple[str, ...]  # that decoding needs
+    search_defaults: dict[str, dict[str, Any]] = {}  # search options of a stream that are not SearchOptions' own
     composed_of: tuple[str, ...] = ()  # the systems whose experiments make up this one, which is then not trained
 
     def __init__(
@@ -59,6 +60,10 @@ class BaseModel(AbsESPnetModel):
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
         """The training loss of a batch and what to report beside it."""
         raise TypeError(f"{type(self).__module__}: a model must define loss(batch)")
+
+    def search_options(self, conf: dict[str, Any] | None) -> dict[str, SearchOptions]:
+        """What a configuration's `decode:` section says, for each stream."""
+        return stream_options(conf or {}, self.streams, self.search_defaults)
 
     def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
         """The n best hypotheses of each utterance for every stream that the system writes."""

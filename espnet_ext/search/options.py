@@ -63,10 +63,12 @@ class Hypothesis:
     score: float = float("-inf")
 
 
-def stream_options(conf: dict[str, Any], streams: tuple[str, ...]) -> dict[str, SearchOptions]:
-    """The options of each stream: those of the `decode:` section, then those under the stream's own name in it."""
+def stream_options(
+    conf: dict[str, Any], streams: tuple[str, ...], defaults: dict[str, dict[str, Any]]
+) -> dict[str, SearchOptions]:
+    """The options of each stream: the system's defaults, the `decode:` section, and the stream's own section in it."""
     shared = {name: value for name, value in conf.items() if not isinstance(value, dict)}
     for name, value in conf.items():
         if isinstance(value, dict) and name not in ("asr", "st", "mt"):
             raise ValueError(f"decode: {name}: only the streams asr, st and mt have options of their own")
-    return {stream: SearchOptions().replace(**shared).replace(**conf.get(stream, {})) for stream in streams}
+    return {s: SearchOptions().replace(**{**defaults.get(s, {}), **shared, **conf.get(s, {})}) for s in streams}

@@ -76,7 +76,8 @@ class GreedyScorer:
         fields = {stream: field for stream, field in fields.items() if field in batch}
         longest = max(int(batch[f"{field}_lengths"].max()) for field in fields.values())
         # a model that has learned little does not stop by itself: half as long again is long enough to be wrong
-        found = self.model.decode(batch, SearchOptions(beam=1, max_length=longest + longest // 2 + 5))
+        options = SearchOptions(beam=1, max_length=longest + longest // 2 + 5)
+        found = self.model.decode(batch, dict.fromkeys(self.streams, options))
         for stream, field in fields.items():
             subwords = Subwords(self.streams[stream][1])
             references, hypotheses = self.pairs[stream]
