@@ -162,6 +162,8 @@ def _explain(message: str, size: int) -> str:
         return (
             f"{size} tokens cannot hold every character; take --size {smallest} or more, or less --character_coverage"
         )
+    if "sentences_.empty()" in message:
+        return "there is no text to learn sub-words from"
     return f"SentencePiece: {message}"
 
 
