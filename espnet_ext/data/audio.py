@@ -14,6 +14,7 @@ EXACT_FORMATS = ("WAV", "WAVEX", "RF64", "NIST", "AIFF", "AU")  # the size of th
 FLOAT_SUBTYPES = ("FLOAT", "DOUBLE", "VORBIS", "MPEG_LAYER_III", "OPUS")
 BLOCK = 1 << 20  # samples decoded at a time when only looking
 SPHERE_HEADER = 1024
+MP3_MEMORY = 16 * 1152  # samples: a frame of an MP3 may need the bits of the frames before it
 
 
 class AudioError(ValueError):
@@ -56,7 +57,7 @@ def info(path: str | Path) -> AudioInfo:
 def examine(path: str | Path) -> AudioInfo:
     """Like info, but decodes what only decoding can prove, and refuses unreadable audio and NaN samples."""
     if _needs_ffmpeg(path):
-        header, frames = _ffmpeg_info(path), _Decoded(path).frames
+        header, frames = _ffmpeg_info(path), _decode_by_ffmpeg(path).frames
         return AudioInfo(header.rate, header.channels, frames, frames)
     with _open(path) as sound:
         if sound.format in EXACT_FORMATS and sound.subtype not in FLOAT_SUBTYPES:
@@ -110,19 +111,28 @@ class AudioReader:
         """See the function of this name."""
         if self._sound is None or self._path != str(path):
             self.close()
-            self._sound, self._path = _Decoded(path) if _needs_ffmpeg(path) else _open(path), str(path)
+            self._sound, self._path = _open_for_segments(path), str(path)
         sound = self._sound
         first = round((start or 0.0) * sound.samplerate)
         last = sound.frames if end is None else round(end * sound.samplerate)
         if not clip:
             _refuse_outside(path, sound, first, last, to_end=end is None)
         first, last = max(0, min(first, sound.frames)), min(last, sound.frames)
-        sound.seek(first)
-        samples = _decode(sound, max(0, last - first))
+        samples = self._decode_exactly(first, max(0, last - first))
         if len(samples) < last - first and not clip:
             raise _unreadable(path, RuntimeError(f"no sample after number {first + len(samples)} of {sound.frames}"))
         mono = samples[:, 0] if sound.channels == 1 else samples.mean(axis=1, dtype=np.float32)
         return resample(mono, sound.samplerate, self.rate)
+
+    def _decode_exactly(self, frame: int, count: int) -> np.ndarray:
+        """Samples (frames, channels) from a frame on, the same as if the whole file were decoded.
+
+        By one seek and one read, since soundfile seeks after each read, and what a decoder remembers is lost then.
+        """
+        assert self._sound is not None
+        begin = max(0, frame - MP3_MEMORY) if self._sound.format == "MP3" else frame
+        self._sound.seek(begin)
+        return _decode(self._sound, frame - begin + count)[frame - begin :]
 
 
 def resample(samples: np.ndarray, old: float, new: float | None) -> np.ndarray:
@@ -231,27 +241,41 @@ def _ffmpeg_info(path: str | Path) -> AudioInfo:
 
 
 class _Decoded:
-    """A file that ffmpeg decoded whole, read like an open SoundFile: seeking in AAC is not exact to the sample."""
+    """A file that was decoded whole, read like an open SoundFile, for formats in which seeking is not exact."""
 
-    format, channels = "FFMPEG", 1
+    format = "DECODED"
 
-    def __init__(self, path: str | Path) -> None:
-        header = _ffmpeg_info(path)
-        command = [require_program("ffmpeg", f"reading {path}"), "-v", "error", "-nostdin", "-i", str(path)]
-        done = subprocess.run([*command, "-map", "a:0", "-ac", "1", "-f", "f32le", "-"], capture_output=True)
-        if done.returncode:
-            raise _unreadable(path, RuntimeError(done.stderr.decode(errors="replace").strip()))
-        self.name, self.samplerate = str(path), header.rate
-        # the coder fills its last block with silence, which the header does not count
-        self.samples_N1 = np.frombuffer(done.stdout, np.float32)[: header.frames, None]
-        self.frames = len(self.samples_N1)
+    def __init__(self, path: str | Path, samplerate: int, samples_NC: np.ndarray) -> None:
+        self.name, self.samplerate, self.samples_NC = str(path), samplerate, samples_NC
+        self.frames, self.channels = samples_NC.shape
         self._position = 0
 
     def seek(self, frame: int) -> None:
         self._position = frame
 
     def read(self, frames: int, dtype: str, always_2d: bool) -> np.ndarray:
-        return self.samples_N1[self._position : self._position + frames]
+        return self.samples_NC[self._position : self._position + frames]
 
     def close(self) -> None:
         pass
+
+
+def _open_for_segments(path: str | Path) -> soundfile.SoundFile | _Decoded:
+    """The file, so that seeking comes out at the very sample."""
+    if _needs_ffmpeg(path):
+        return _decode_by_ffmpeg(path)
+    sound = _open(path)
+    if sound.subtype != "VORBIS":  # in which libsndfile is off by up to 256 samples, at the end or when it seeks twice
+        return sound
+    with sound:
+        return _Decoded(path, sound.samplerate, _decode(sound, sound.frames))
+
+
+def _decode_by_ffmpeg(path: str | Path) -> _Decoded:
+    header = _ffmpeg_info(path)
+    command = [require_program("ffmpeg", f"reading {path}"), "-v", "error", "-nostdin", "-i", str(path)]
+    done = subprocess.run([*command, "-map", "a:0", "-ac", "1", "-f", "f32le", "-"], capture_output=True)
+    if done.returncode:
+        raise _unreadable(path, RuntimeError(done.stderr.decode(errors="replace").strip()))
+    # the coder fills its last block with silence, which the header does not count
+    return _Decoded(path, header.rate, np.frombuffer(done.stdout, np.float32)[: header.frames, None])
