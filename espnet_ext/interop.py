@@ -3,6 +3,7 @@
 python -m espnet_ext.interop exp/e2e exp_espnet/e2e    # then: espnet2.bin.st_inference on the second folder
 """
 
+import argparse
 import functools
 from pathlib import Path
 from typing import Any

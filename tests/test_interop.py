@@ -170,22 +170,13 @@ def test_a_model_that_espnet_trained_computes_the_same_here(tmp_path: Path) -> N
         **SPEECH,
         "encoder": "transformer",
         "encoder_conf": SMALL,
-        "token_type": "char",
-        "src_token_type": "char",
-        "token_list": str(tmp_path / "tokens"),
-        "src_token_list": str(tmp_path / "tokens"),
-        "output_dir": str(tmp_path / "exp"),
-        "normalize": "global_mvn",
-        "normalize_conf": {"stats_file": str(tmp_path / "stats.npz")},
         "model_conf": {"asr_weight": 0.3, "mtlalpha": 1.0},
-        "optim": "adam",
-        "max_epoch": 1,
-        "num_att_plot": 0,
-        "batch_type": "unsorted",
-        "batch_size": 3,
-        "num_workers": 0,
-        "use_tensorboard": False,
     }
+    config |= {"token_list": str(tmp_path / "tokens"), "src_token_list": str(tmp_path / "tokens")}
+    config |= {"token_type": "char", "src_token_type": "char", "output_dir": str(tmp_path / "exp")}
+    config |= {"normalize": "global_mvn", "normalize_conf": {"stats_file": str(tmp_path / "stats.npz")}}
+    config |= {"optim": "adam", "max_epoch": 1, "num_att_plot": 0, "use_tensorboard": False}
+    config |= {"batch_type": "unsorted", "batch_size": 3, "num_workers": 0}
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     command = ["--config", str(tmp_path / "train.yaml")]
     for part in ("train", "valid"):
