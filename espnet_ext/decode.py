@@ -15,7 +15,7 @@ from typing import Any
 
 from espnet_ext.files import Stamp, atomic_open, write_json, write_table
 from espnet_ext.jobs import EXECUTORS, JobError, run_jobs
-from espnet_ext.search.options import Hypothesis, SearchOptions, stream_options
+from espnet_ext.search.options import Hypothesis, SearchOptions
 
 DTYPES = ("fp32", "bf16", "int8")
 SHARD = 256  # utterances; what is lost when a job dies
@@ -84,7 +84,7 @@ def decode_shard(settings: Settings, path: Path, batches: list[list[int]]) -> No
     from espnet_ext.data.dataset import collate
 
     experiment, model = load(settings.exp, settings.dtype, settings.device)
-    data, options = open_data(settings, experiment), stream_options(settings.search, model.streams)
+    data, options = open_data(settings, experiment), model.search_options(settings.search)
     subwords = {"asr": experiment.src_subwords}
     seconds, found = 0.0, {}
     for batch in batches:
@@ -122,7 +122,7 @@ def plan(settings: Settings, data: Any, shards: int, bins: int, batch_size: int)
 def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     """Decode all shards that are not there yet, then write the result files."""
     experiment, model = load(settings.exp, settings.dtype, settings.device)
-    options = stream_options(experiment.config.get("decode") or {}, model.streams)
+    options = model.search_options(experiment.config.get("decode"))
     given = {stream: asdict(value.replace(**settings.search)) for stream, value in options.items()}
     settings = replace(settings, search=given)
     data = open_data(settings, experiment)
@@ -146,7 +146,8 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     )
     write_results(settings, experiment, data, [path for _, path, _ in jobs], args)
     stamp.write()
-    shutil.rmtree(folder, ignore_errors=True)
+    for leftover in (folder, settings.out / ".logs"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def read_shards(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 # B batch, L or Q queries, T keys, D width, H heads, E width of a head
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
