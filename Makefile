@@ -1,0 +1,38 @@
+# From a fresh clone, `make demo` and `make test` do all the set-up and then their job.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+SHELL_FILES = $(shell git ls-files '*.sh' .ci/run)
+
+.DEFAULT_GOAL := help
+.PHONY: help environment setup demo test check bench clean
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
+
+environment:
+	@tools/install.sh
+
+setup: environment ## Build .venv if it is missing or its pins changed; install the system packages as root.
+	@tools/system.sh sox ffmpeg chromium || echo "only augmentation by sox and the tests need these" >&2
+
+demo: environment ## Make the spoken mini corpus, train and score every system on it, write the report.
+	egs/mini/run.sh
+
+test: setup ## Run the tests.
+	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile
+
+check: environment ## Lint, check formatting, check types.
+	ruff check .
+	ruff format --check .
+	mypy espnet_ext
+	shellcheck -x $(SHELL_FILES)
+	shfmt -d -i 4 -sr $(SHELL_FILES)
+
+bench: environment ## Measure the speed beside ESPnet and Hugging Face, and what else docs/benchmarks.md records.
+	@tools/install.sh bench
+	set -e; for file in tests/bench/[a-z]*.py; do \
+	    echo "== $$file"; python -m tests.bench.$$(basename $$file .py); done
+
+clean: ## Remove .venv, caches and everything that the recipes made; sources stay.
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf egs/*/data egs/*/dump egs/*/exp* egs/*/downloads egs/*/report*.html
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# The speech-translation pipeline, shared by every recipe in egs/. Runs in the recipe's folder.
+set -euo pipefail
+set -f # a list of names is split into words below, and only that
+
+# shellcheck disable=SC2034 # read by stage.sh
+stage=1              # First stage to run.
+stop_stage=10        # Last stage to run.
+dry_run=false        # Print the commands without running them.
+nj=2                 # Parallel CPU jobs.
+ngpu=0               # GPUs to train with; 0 means the CPU.
+executor=local       # Where jobs run: local or slurm.
+exp=exp              # Folder of the experiments.
+systems=             # Systems to train and decode, in this order; each has a conf/<system>.yaml.
+src_lang=en          # Language of the speech and of its transcripts.
+tgt_lang=de          # Language to translate into.
+train_set=train      # Folder under data/ to train on.
+valid_set=dev        # Folder under data/ to validate on.
+test_sets="test"     # Folders under data/ to decode and score.
+mt_train_set=        # Folder under data/ with more text to train MT on; empty means the training set.
+data_args=           # Arguments for local/data.py.
+augment=             # Augmented copies of the training set, such as "speed:0.9,1.1"; empty means none.
+vocab_size=4000      # Sub-words of a vocabulary.
+subword_type=unigram # unigram, bpe or char.
+set=                 # Values to change in every config, such as "max_epoch=2 seed=1".
+bleu_tokenize=13a    # sacreBLEU's tokenizer: 13a, zh, ja-mecab or char.
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=utils/options.sh
+. "$here/options.sh"
+# shellcheck source=utils/stage.sh
+. "$here/stage.sh"
+
+for system in $systems; do
+    [ -f "conf/$system.yaml" ] || _reject "unknown system '$system': there is no $PWD/conf/$system.yaml"
+done
+[[ $executor =~ ^(local|slurm)$ ]] || _reject "option '--executor' takes local or slurm, not '$executor'"
+[ "$stage" -le "$stop_stage" ] || _reject "nothing to do: --stage $stage comes after --stop_stage $stop_stage"
+
+root=$(dirname "$here")
+[ ! -d "$root/.venv/bin" ] || PATH=$root/.venv/bin:$PATH
+export PATH PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+
+# shellcheck disable=SC2206 # these are lists of names
+given_sets=($train_set $valid_set $test_sets $mt_train_set)
+train=$train_set${augment:+_augmented}
+# shellcheck disable=SC2206
+speech_sets=($train $valid_set $test_sets)
+jobs=(--nj "$nj" --executor "$executor")
+langs=(--src_lang "$src_lang" --tgt_lang "$tgt_lang")
+
+launch=(python3)
+[ "$ngpu" -le 1 ] || launch=(torchrun --standalone --nproc_per_node "$ngpu")
+[ "$executor" = local ] || launch=(srun --ntasks 1 --cpus-per-task "$nj" --gpus "$ngpu" "${launch[@]}")
+
+# shellcheck disable=SC2086 # lists are split into words
+{
+    stage 1 "prepare corpus" python3 local/data.py data $data_args
+
+    stage 2 "check data" python3 -m espnet_ext.data.check "${given_sets[@]/#/data/}"
+
+    if [ -n "$augment" ]; then
+        stage 3 "augment" python3 -m espnet_ext.data.augment "data/$train_set" "data/$train" --with $augment "${jobs[@]}"
+    fi
+
+    for name in "${speech_sets[@]}"; do
+        stage 4 "features of $name" python3 -m espnet_ext.data.features "data/$name" "dump/$name" "${jobs[@]}"
+    done
+
+    stage 5 "sub-words" python3 -m espnet_ext.data.subwords dump/subwords --joint --langs "$src_lang" "$tgt_lang" \
+        --data "data/$train_set" ${mt_train_set:+--extra_data "data/$mt_train_set"} \
+        --type "$subword_type" --size "$vocab_size"
+
+    for name in "${speech_sets[@]}" $mt_train_set; do
+        stage 6 "text index of $name" python3 -m espnet_ext.data.text "data/$name" "dump/$name"
+    done
+
+    for system in $systems; do
+        stage 7 "train $system" "${launch[@]}" -m espnet_ext.train "conf/$system.yaml" "$exp/$system" \
+            --train "dump/$train" --valid "dump/$valid_set" ${mt_train_set:+--text_train "dump/$mt_train_set"} \
+            "${langs[@]}" --subwords dump/subwords --ngpu "$ngpu" ${set:+--set $set}
+    done
+
+    for system in $systems; do
+        for name in $test_sets; do
+            stage 8 "decode $name with $system" python3 -m espnet_ext.decode "$exp/$system" "dump/$name" "${jobs[@]}"
+        done
+    done
+
+    results=("$exp" --systems "$systems" --test_sets "$test_sets" --data data "${langs[@]}")
+    stage 9 "score" python3 -m espnet_ext.score "${results[@]}" --bleu_tokenize "$bleu_tokenize" --results RESULTS.md
+
+    stage 10 "report" python3 -m espnet_ext.report "${results[@]}" --out report.html
+}
