@@ -40,7 +40,7 @@ def score(options: argparse.Namespace, command: str) -> None:
     from espnet_ext.files import atomic_open
     from espnet_ext.reporting.tables import as_markdown, as_text, build_table
     from espnet_ext.scoring.metrics import Options
-    from espnet_ext.scoring.results import Experiments, score_test_set
+    from espnet_ext.scoring.results import Experiments, present, score_test_set
 
     where = Experiments(options.exp, options.data, options.src_lang, options.tgt_lang)
     metrics = Options(**{name: getattr(options, name) for name in Options.__dataclass_fields__})
@@ -55,21 +55,6 @@ def score(options: argparse.Namespace, command: str) -> None:
         with atomic_open(options.results) as stream:
             stream.write(as_markdown(tables, title, command))
         print(f"Written to {options.results}", file=sys.stderr)
-
-
-def present(where, systems: list[str], test_set: str, allow_missing: bool) -> list[str]:
-    """The systems that can be scored; one that cannot is an error unless it is allowed."""
-    from espnet_ext.scoring.texts import ScoringError
-
-    reasons = where.missing(systems, test_set)
-    for reason in reasons.values():
-        if not allow_missing:
-            raise ScoringError(f"{reason}, or leave it out with --allow_missing")
-        print(f"score: left out: {reason}", file=sys.stderr)
-    left = [system for system in systems if system not in reasons]
-    if not left:
-        raise ScoringError(f"none of {', '.join(systems)} is decoded on {test_set}: decode first (stage 8)")
-    return left
 
 
 if __name__ == "__main__":

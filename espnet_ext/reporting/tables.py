@@ -39,8 +39,12 @@ class Table:
 
 def score_columns(src_lang: str) -> list[tuple[str, str]]:
     """(stream, metric) of the score columns; a language without spaces has no words to count errors by."""
-    errors = "cer" if src_lang.partition("-")[0] in UNSPACED_LANGUAGES else "wer"
+    errors = "cer" if is_unspaced(src_lang) else "wer"
     return [("asr", errors), ("st", "bleu"), ("st", "chrf"), ("mt", "bleu")]
+
+
+def is_unspaced(lang: str) -> bool:
+    return lang.partition("-")[0] in UNSPACED_LANGUAGES
 
 
 def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:

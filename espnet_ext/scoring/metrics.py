@@ -3,6 +3,7 @@
 Shapes: N utterances, K counts of one metric.
 """
 
+import copy
 import unicodedata
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -35,6 +36,9 @@ class Metric(Protocol):
         """(N, K) counts, whose sum over utterances gives the score of the corpus."""
 
     def score(self, total_K: np.ndarray) -> float: ...
+
+    def sentence_scores(self, statistics_NK: np.ndarray) -> list[float]:
+        """The score of each utterance by itself."""
 
     def details(self, total_K: np.ndarray) -> dict[str, Any]:
         """Figures to keep beside the score."""
@@ -96,6 +100,9 @@ class ErrorRate:
         errors, length = total_K[:3].sum(), total_K[3]
         return float(100 * errors / length) if length else float(100 * errors)  # jiwer's definition without words
 
+    def sentence_scores(self, statistics_NK: np.ndarray) -> list[float]:
+        return [self.score(counts_K) for counts_K in statistics_NK]
+
     def details(self, total_K: np.ndarray) -> dict[str, Any]:
         names = ("substitutions", "deletions", "insertions", f"reference_{self.unit}s")
         return {name: int(count) for name, count in zip(names, total_K, strict=True)}
@@ -130,6 +137,11 @@ class SacrebleuMetric:
 
     def score(self, total_K: np.ndarray) -> float:
         return float(self.metric._compute_score_from_stats(total_K).score)
+
+    def sentence_scores(self, statistics_NK: np.ndarray) -> list[float]:
+        sentence = copy.copy(self.metric)
+        sentence.effective_order = True  # sentences shorter than four words have a BLEU too; the others ignore this
+        return [float(sentence._compute_score_from_stats(counts_K).score) for counts_K in statistics_NK]
 
     def details(self, total_K: np.ndarray) -> dict[str, Any]:
         verbose = self.metric._compute_score_from_stats(total_K.astype(np.int64).tolist())._verbose

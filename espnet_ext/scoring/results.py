@@ -1,6 +1,7 @@
 """Score a test set: `scores.json` for each system, and `significance.<test_set>.json`, which compares them."""
 
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -48,6 +49,19 @@ class Experiments:
             elif not (folder / "decode.json").exists():
                 reasons[system] = f"{folder}/decode.json is missing, so decoding did not finish: repeat it (stage 8)"
         return reasons
+
+
+def present(where: Experiments, systems: list[str], test_set: str, allow_missing: bool) -> list[str]:
+    """The systems that can be scored; one that cannot is an error unless it is allowed."""
+    reasons = where.missing(systems, test_set)
+    for reason in reasons.values():
+        if not allow_missing:
+            raise ScoringError(f"{reason}, or leave it out with --allow_missing")
+        print(f"left out: {reason}", file=sys.stderr)
+    left = [system for system in systems if system not in reasons]
+    if not left:
+        raise ScoringError(f"none of {', '.join(systems)} is decoded on {test_set}: decode first (stage 8)")
+    return left
 
 
 def score_test_set(where: Experiments, systems: list[str], test_set: str, options: Options) -> bool:

@@ -1,0 +1,85 @@
+"""Make one self-contained HTML page of a recipe's results: tables, curves, and every utterance with its audio."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m espnet_ext.report", description=__doc__)
+    parser.add_argument("exp", type=Path, help="directory of the systems")
+    parser.add_argument("--systems", type=str.split, required=True, help='such as "asr mt pipeline e2e"')
+    parser.add_argument("--test_sets", type=str.split, required=True, help='such as "dev test"')
+    parser.add_argument("--data", type=Path, default=Path("data"), help="directory of the test sets")
+    parser.add_argument("--src_lang", required=True, help="language that is spoken")
+    parser.add_argument("--tgt_lang", required=True, help="language of the translations")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), help="the page")
+    parser.add_argument("--max_audio", type=int, default=5000, help="utterances with audio per test set")
+    parser.add_argument("--allow_missing", action="store_true", help="leave out systems that are not decoded yet")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> None:
+    options = parse(argv)
+    from espnet_ext.data.audio import AudioError
+    from espnet_ext.scoring.texts import ScoringError
+
+    try:
+        make_report(options, shlex.join(["python", "-m", "espnet_ext.report", *argv]))
+    except (AudioError, ScoringError) as error:
+        sys.exit(f"report: {error}")
+
+
+def make_report(options: argparse.Namespace, command: str) -> None:
+    """Write the page, unless it is there and nothing that it shows has changed."""
+    from espnet_ext.files import Stamp, atomic_open
+    from espnet_ext.reporting.page import PAGE, write_page
+    from espnet_ext.reporting.payload import build_payload, page_inputs
+    from espnet_ext.reporting.tables import build_table
+    from espnet_ext.scoring.results import Experiments, present
+
+    where = Experiments(options.exp, options.data, options.src_lang, options.tgt_lang)
+    systems = {t: present(where, options.systems, t, options.allow_missing) for t in options.test_sets}
+    inputs = page_inputs(where, systems) + sorted(PAGE.iterdir())
+    stamp = Stamp(options.out, inputs, systems=systems, most=options.max_audio, command=command)
+    if stamp.is_current():
+        return
+    payload = build_payload(where, systems, options.max_audio)
+    tables = [build_table(where, systems[test_set], test_set) for test_set in options.test_sets]
+    with atomic_open(options.out) as stream:
+        write_page(stream, _words(options, payload, command), tables, payload, _clips(options.data, payload))
+    stamp.write()
+    print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB; open it in a browser", file=sys.stderr)
+
+
+def _words(options: argparse.Namespace, payload: dict[str, Any], command: str) -> dict[str, str]:
+    recipe = options.exp.resolve().parent.name
+    sizes = []
+    for test_set in payload["sets"]:
+        hours = f", {sum(test_set['seconds']) / 3600:.1f} h" if test_set["seconds"] else ""
+        sizes.append(f"{test_set['name']}: {len(test_set['ids']):,} utterances{hours}")
+    title = f"{recipe}: {options.src_lang} to {options.tgt_lang}"
+    return {"title": title, "subtitle": "; ".join([f"{len(options.systems)} systems", *sizes]), "command": command}
+
+
+def _clips(data: Path, payload: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(element id, base64) of each clip, with a progress bar."""
+    from tqdm import tqdm
+
+    from espnet_ext.reporting.clips import encoded_clips
+
+    for number, test_set in enumerate(payload["sets"]):
+        ids = test_set["ids"][: test_set["audio"]]
+        place = {key: i for i, key in enumerate(ids)}
+        bar = tqdm(total=len(ids), desc=f"audio of {test_set['name']}", unit="utt", disable=None)
+        with bar:
+            for key, encoded in encoded_clips(data / test_set["name"], ids):
+                bar.update()
+                yield f"clip-{number}-{place[key]}", encoded
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,98 @@
+// Starts the page and connects its controls.
+function showSet(name) {
+  current = report.sets.find((set) => set.name === name) || report.sets[0];
+  haystack = null;
+  byId("set").value = current.name;
+  for (const part of document.querySelectorAll(".for-set")) part.hidden = part.dataset.set !== current.name;
+  const sentence = ["wer", "cer", "bleu", "chrf"];
+  fill(byId("matrix-metric"), streamMetrics());
+  for (const id of ["distribution-metric", "metric"]) {
+    const isFirst = !byId(id).options.length;
+    fill(byId(id), streamMetrics(sentence).filter(([key]) => key.split(" ")[1] in Object.values(current.streams[key.split(" ")[0]].systems)[0].scores));
+    if (isFirst && [...byId(id).options].some((option) => option.value === "st bleu")) byId(id).value = "st bleu";
+  }
+  if ("st" in current.compare) byId("matrix-metric").value = "st bleu";
+  offerSystems();
+  drawMatrix();
+  drawBars();
+  drawDistributions();
+}
+
+function focusCard(step) {
+  const cards = [...byId("list").children], at = cards.findIndex((one) => one.contains(document.activeElement));
+  const wanted = cards[Math.max(0, Math.min(cards.length - 1, at + step))];
+  if (wanted) wanted.focus();
+}
+
+function playFocused() {
+  const audio = document.activeElement.closest("#list > li")?.querySelector("audio");
+  if (!audio) return;
+  if (audio.paused) audio.play();
+  else audio.pause();
+}
+
+const KEYS = {
+  "/": () => byId("query").focus(),
+  "j": () => focusCard(1),
+  "k": () => focusCard(-1),
+  "p": playFocused,
+  "[": () => turnTo(page - 1),
+  "]": () => turnTo(page + 1),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  if (!(event.key in KEYS)) return;
+  event.preventDefault();
+  KEYS[event.key]();
+});
+// Only one recording sounds at a time.
+document.addEventListener("play", (event) => {
+  for (const audio of document.querySelectorAll("audio")) if (audio !== event.target) audio.pause();
+}, true);
+
+let typing = 0;
+byId("query").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(arrange, 150);
+});
+byId("browser").addEventListener("submit", (event) => event.preventDefault());
+byId("metric").addEventListener("change", offerSystems);
+for (const name of ["sort", "metric", "a", "b"]) byId(name).addEventListener("change", arrange);
+byId("previous").addEventListener("click", () => turnTo(page - 1));
+byId("next").addEventListener("click", () => turnTo(page + 1));
+for (const button of document.querySelectorAll(".turn")) {
+  button.addEventListener("click", () => {
+    turnTo(page + Number(button.dataset.step));
+    byId("utterances").scrollIntoView();
+  });
+}
+byId("matrix-metric").addEventListener("change", drawMatrix);
+byId("distribution-metric").addEventListener("change", drawDistributions);
+byId("set").addEventListener("change", () => {
+  showSet(byId("set").value);
+  arrange();
+});
+byId("theme").addEventListener("click", () => {
+  const root = document.documentElement, isDark = getComputedStyle(root).colorScheme === "dark" ||
+    (getComputedStyle(root).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+  root.style.colorScheme = isDark ? "light" : "dark";
+});
+
+function openAddress() {
+  const state = new URLSearchParams(location.hash.slice(1));
+  if (!state.has("set") && !state.has("q")) return false; // an address of a section
+  if (state.has("set") && state.get("set") !== current.name) showSet(state.get("set"));
+  const wanted = recall();
+  offerSystems();
+  recall();
+  arrange();
+  turnTo(wanted);
+  return true;
+}
+window.addEventListener("hashchange", openAddress);
+
+drawLegend();
+showSet(report.sets[0].name);
+drawCurves();
+if (!openAddress()) arrange();
