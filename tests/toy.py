@@ -48,6 +48,7 @@ class ToyFactory:
         self.x = torch.randn(utterances, WIDTH, generator=generator)
         self.y = (self.x[:, :TOKENS] + 0.3 * torch.randn(utterances, TOKENS, generator=generator)).argmax(-1)
         self.size, self.rank, self.world = size, rank, world
+        self.dropped = 0
 
     def batches(self, epoch: int) -> list[torch.Tensor]:
         order = torch.randperm(len(self.x), generator=torch.Generator().manual_seed(epoch))

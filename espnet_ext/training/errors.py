@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 NAMED_IDS = 8  # enough to find the batch; a thousand ids would bury the message
 
 
@@ -18,6 +16,8 @@ class Interrupted(Exception):
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error is one of the three ways in which torch says that memory is used up."""
+    import torch
+
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and (
@@ -27,6 +27,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def describe_batch(utt_ids: Sequence[str], batch: dict[str, Any]) -> str:
     """The ids and tensor sizes of a batch, short enough for a message."""
+    import torch
+
     ids = ", ".join(utt_ids[:NAMED_IDS]) + (", ..." if len(utt_ids) > NAMED_IDS else "")
     sizes = [
         f"{name} {' x '.join(map(str, value.shape))}"

@@ -75,6 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         keep_nbest_models=[5],
         num_att_plot=0,
         use_matplotlib=False,
+        num_workers=0,  # the loop has a thread that fetches ahead
+        log_level="WARNING",  # the loop speaks for itself
     )
 
 

@@ -11,15 +11,17 @@ from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler, AbsEpochStep
 from torch.nn.parallel import DistributedDataParallel
 
 from espnet_ext.training import options as option_table
-from espnet_ext.training.average import average_states
+from espnet_ext.training import outputs
 from espnet_ext.training.checkpoint import Checkpoint, Position, remove_leftovers, rng_state, save, set_rng_state
+from espnet_ext.training.curves import plot_curves
 from espnet_ext.training.errors import Interrupted, TrainError, describe_batch
-from espnet_ext.training.history import epochs_since_best, ranked, write_history
+from espnet_ext.training.history import epochs_since_best
 from espnet_ext.training.init import init_parts
 from espnet_ext.training.meter import Meter
 from espnet_ext.training.options import TrainOptions
 from espnet_ext.training.prefetch import prefetch, to_device
 from espnet_ext.training.progress import Progress, clock, peak_memory, say
+from espnet_ext.training.provenance import update_run
 from espnet_ext.training.signals import StopRequest, stop_requests
 from espnet_ext.training.step import Stepper
 from espnet_ext.training.validate import validate
@@ -80,10 +82,20 @@ class Loop:
         self.position = Position()
         if hasattr(scheduler, "end_at"):
             scheduler.end_at(options.max_epoch * -(-train.num_batches(1) // options.accum_grad))
+        self._describe()
         self._restore()
         self.stepper = Stepper(self._wrapped(), optimizer, scaler, options, self.device)
         self.stop = StopRequest()
         self.meter = Meter()
+
+    def _describe(self) -> None:
+        parameters = sum(p.numel() for p in self.model.parameters())
+        if self.rank == 0:
+            update_run(self.options.folder, parameters=parameters)
+        for name, data in (("training", self.train), ("validation", self.valid)):
+            if data.dropped:
+                say(f"{data.dropped} {name} utterances are longer than max_frames or max_tokens and left out")
+        say(f"{parameters / 1e6:.1f} M parameters; {self.train.num_batches(1)} batches an epoch")
 
     def _restore(self) -> None:
         """Go on from the checkpoint, or else start from other systems' parts."""
@@ -121,13 +133,13 @@ class Loop:
                 self._train_epoch()
                 self._finish_epoch()
         except Interrupted:
-            if self.rank == 0:
-                self._write_curves()
+            if self.rank == 0 and self.position.history:
+                plot_curves(self.options.folder, self.position.history)
             say(f"stopped by signal {stop.number} at {self.checkpoint.saved}; all saved, the same command goes on")
             raise SystemExit(128 + (stop.number or 0)) from None
         if self.rank == 0:
-            self._write_model()
-            self._write_curves()
+            outputs.write_model(self.options, self.position)
+            plot_curves(self.options.folder, self.position.history)
         if self.distributed:
             torch.distributed.barrier()
 
@@ -243,46 +255,8 @@ class Loop:
         p.epoch, p.batch, self.meter = p.epoch + 1, 0, Meter()
         self._save()
         if self.rank == 0:
-            self._tidy()
-            self._report(entry)
-
-    def _tidy(self) -> None:
-        """Keep the n best epochs; the history file follows the checkpoint."""
-        o = self.options
-        best = set(ranked(self.position.history, o.criterion)[: o.nbest])
-        for path in o.folder.glob("*epoch.pth"):
-            number = path.name.removesuffix("epoch.pth")
-            if number.isdigit() and int(number) not in best:
-                path.unlink(missing_ok=True)
-        write_history(o.folder / "history.jsonl", self.position.history)
-
-    def _report(self, entry: dict[str, Any]) -> None:
-        phases = ("train", "valid")
-        shown = [f"{p} " + ", ".join(f"{k} {v:.3f}" for k, v in entry[p].items() if k != "grad_norm") for p in phases]
-        say(
-            f"epoch {entry['epoch']}/{self.options.max_epoch}: {'; '.join(shown)}; lr {entry['lr']:.2e}, "
-            f"{entry['utterances_per_second']:.1f} utterances/s, {entry['memory_gb']:.1f} GB, {clock(entry['seconds'])}"
-        )
-        if self.options.use_tensorboard:
-            from espnet_ext.training.curves import write_tensorboard
-
-            write_tensorboard(self.options.folder / "tensorboard", entry)
-
-    def _write_model(self) -> None:
-        o, history = self.options, self.position.history
-        self._tidy()
-        best = ranked(history, o.criterion)[: o.nbest]
-        state = average_states([o.folder / f"{epoch}epoch.pth" for epoch in best])
-        save(o.folder / "model.pth", state, "The epochs' models and the checkpoint are whole.")
-        phase, key, _ = o.criterion
-        value = history[best[0] - 1][phase][key]
-        say(f"{o.folder / 'model.pth'}: mean of epochs {', '.join(map(str, best))}; best {phase} {key} {value:.3f}")
-
-    def _write_curves(self) -> None:
-        if self.position.history:
-            from espnet_ext.training.curves import plot_curves
-
-            plot_curves(self.options.folder, self.position.history)
+            outputs.keep_best(o, p)
+            outputs.report(o, entry)
 
 
 def grouped(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -1,0 +1,213 @@
+"""Train one system: conf/<system>.yaml -> exp/<system>/; the same command goes on where a run was stopped."""
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+# options that may change in mid-training
+HARMLESS = {"max_epoch", "patience", "checkpoint_minutes", "greedy_every", "greedy_utterances", "use_tensorboard"}
+HARMLESS |= {"num_workers", "decode", "log_level"}
+SHOWN = 6  # changes in a message
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m espnet_ext.train", description=__doc__)
+    parser.add_argument("config", type=Path, help="conf/<system>.yaml")
+    parser.add_argument("exp", type=Path, help="folder of the experiment; other systems are looked for beside it")
+    parser.add_argument("--train", type=Path, required=True, help="dump directory to train on")
+    parser.add_argument("--valid", type=Path, required=True, help="dump directory to validate on")
+    parser.add_argument("--text_train", type=Path, help="dump directory to train on for systems that read text only")
+    parser.add_argument("--src_lang", required=True, help="language of the speech and of its transcripts")
+    parser.add_argument("--tgt_lang", help="language to translate into")
+    parser.add_argument("--subwords", type=Path, required=True, help="folder of the sub-word models")
+    parser.add_argument("--ngpu", type=int, default=0, help="GPUs; 0: the CPU; more than one: under torchrun")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change the config")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> None:
+    options = parse(argv)
+    from espnet_ext.training.errors import TrainError
+
+    try:
+        train(options, shlex.join(["python", "-m", "espnet_ext.train", *argv]))
+    except (TrainError, FileNotFoundError) as error:
+        sys.exit(f"train {options.exp.name}: {error}")
+
+
+def is_first_process() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def train(options: argparse.Namespace, command: str) -> None:
+    """Train, unless the experiment is finished and was made from just this."""
+    from espnet_ext.files import Stamp
+    from espnet_ext.training.config import read_config
+    from espnet_ext.training.provenance import read_run
+
+    config = read_config(options.config, options.set)
+    data = data_folder(options, config, read_run(options.exp))
+    inputs = {str(path): Stamp(path, [path]).key[:16] for path in input_files(options, config, data)}
+    settings = {"config": config, "langs": [options.src_lang, options.tgt_lang], "data": str(data), "inputs": inputs}
+    finished = Stamp(options.exp / "run.json", [], **settings)
+    if finished.is_current(say=False) and (options.exp / "config.yaml").exists():
+        if is_first_process():
+            print(f"{options.exp}: inputs have not changed, skipped", file=sys.stderr)
+        return
+    if is_first_process():
+        refuse_changes(options.exp, settings)
+        begin(options, config, settings, command)
+    run(options, config, data)
+    if is_first_process():
+        finished.write()
+
+
+def data_folder(options: argparse.Namespace, config: dict[str, Any], before: dict[str, Any]) -> Path:
+    """Where the training data are; a run begun before says so without the import of its model."""
+    if options.text_train is None:
+        return options.train
+    for folder in (options.train, options.text_train):
+        if before.get("settings", {}).get("data") == str(folder):
+            return folder
+    from espnet_ext import models
+
+    return options.train if "speech" in models.find(config.get("model", "e2e")).data_names else options.text_train
+
+
+def input_files(options: argparse.Namespace, config: dict[str, Any], data: Path) -> list[Path]:
+    """The files that tell whether data, sub-words or other systems have changed."""
+    from espnet_ext.training.sources import find_model, init_sources
+
+    langs = [lang for lang in (options.src_lang, options.tgt_lang) if lang]
+    files = [folder / "utt2num_frames" for folder in (data, options.valid)]
+    files += [folder / "stats.npz" for folder in (data, options.valid)]
+    files += [folder / f"text.{lang}" / "meta.json" for folder in (data, options.valid) for lang in langs]
+    files += [folder / "model.spm" for folder in subword_folders(options, config)]
+    files = [path for path in files if path.exists()]
+    files += [path for path, _ in init_sources(config.get("init"), options.exp).values()]
+    parts = [options.exp / config[name] for name in ("asr", "mt") if config.get(name)]  # of a pipeline
+    parts = [os.path.relpath(os.path.normpath(part), options.exp.parent) for part in parts]
+    return files + [find_model(options.exp.name, part, options.exp) for part in parts]
+
+
+def subword_folders(options: argparse.Namespace, config: dict[str, Any]) -> list[Path]:
+    """The sub-word models of the source and of the target, as architecture.md names them."""
+    langs = [lang for lang in (options.src_lang, options.tgt_lang) if lang]
+    if config.get("subwords", "separate") == "joint":
+        return [options.subwords / "-".join(sorted(set(langs)))] * len(langs)
+    return [options.subwords / lang for lang in langs]
+
+
+def refuse_changes(exp: Path, settings: dict[str, Any]) -> None:
+    """Never go on from, or overwrite, what was trained with other settings."""
+    from espnet_ext.training.errors import TrainError
+    from espnet_ext.training.provenance import read_run
+
+    before = read_run(exp).get("settings")
+    if before is None or not any((exp / name).exists() for name in ("checkpoint.pth", "model.pth")):
+        return
+    old, new = (
+        flat({**s, "config": {k: v for k, v in s["config"].items() if k not in HARMLESS}}) for s in (before, settings)
+    )
+    changed = [name for name in sorted(old | new) if old.get(name) != new.get(name)]
+    if changed:
+        shown = [describe_change(name, old.get(name), new.get(name)) for name in changed[:SHOWN]]
+        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        raise TrainError(
+            f"{exp} was trained from something else: {'; '.join(shown)}{more}. "
+            "To train anew, move or delete that folder; to keep both, give another --exp."
+        )
+
+
+def flat(value: Any, name: str = "") -> dict[str, Any]:
+    """A nested dictionary with dotted names."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {key: item for k, v in value.items() for key, item in flat(v, f"{name}.{k}".lstrip(".")).items()}
+
+
+def describe_change(name: str, old: Any, new: Any) -> str:
+    if name.startswith("inputs."):
+        return f"{name.removeprefix('inputs.')} has changed"
+    return f"{name.removeprefix('config.')}: {old} before, {new} now"
+
+
+def begin(options: argparse.Namespace, config: dict[str, Any], settings: dict[str, Any], command: str) -> None:
+    """Check the configuration and write what is known before training."""
+    from espnet_ext.data.subwords import Subwords
+    from espnet_ext.training.config import check_names
+    from espnet_ext.training.provenance import commit, read_run, update_run, versions
+
+    check_names(config, str(options.config))
+    for folder in dict.fromkeys(subword_folders(options, config)):
+        Subwords(folder).copy_to(options.exp / "subwords")
+    before = read_run(options.exp)
+    earlier = [*before.get("earlier_commits", []), *([before["commit"]] if "commit" in before else [])]
+    update_run(
+        options.exp,
+        commit=commit(),
+        earlier_commits=list(dict.fromkeys(earlier)),
+        seed=config.get("seed", 0),
+        versions=versions(),
+        command=command,
+        settings=settings,
+    )
+
+
+def run(options: argparse.Namespace, config: dict[str, Any], data: Path) -> None:
+    """Hand over to ESPnet's task, or just write the configuration of a system made of others."""
+    import yaml
+
+    from espnet_ext import models
+    from espnet_ext.files import atomic_open
+    from espnet_ext.task import STTask
+
+    config = {**config, **given_values(options, config, data)}
+    if models.find(config.get("model", "e2e")).composed_of:
+        with atomic_open(options.exp / "config.yaml") as stream:
+            yaml.safe_dump(config, stream, sort_keys=False, allow_unicode=True)
+        print(f"{options.exp}: made of trained systems, nothing to train", file=sys.stderr)
+        return
+    parser = STTask.get_parser()
+    parser.set_defaults(**config, **process_values(options))
+    STTask.main(args=parser.parse_args([]))
+
+
+def given_values(options: argparse.Namespace, config: dict[str, Any], data: Path) -> dict[str, Any]:
+    """What the command line says and the YAML does not."""
+    folders = subword_folders(options, config)
+    values = {
+        "output_dir": str(options.exp),
+        "train_dump": str(data),
+        "valid_dump": str(options.valid),
+        "src_lang": options.src_lang,
+        "tgt_lang": options.tgt_lang,
+        "src_token_list": str(folders[0] / "tokens.txt"),
+        "token_list": str(folders[1] / "tokens.txt") if options.tgt_lang else None,
+    }
+    if config.get("normalize") == "global_mvn":
+        values["normalize_conf"] = {"stats_file": str(data / "stats.npz"), **(config.get("normalize_conf") or {})}
+    return values
+
+
+def process_values(options: argparse.Namespace) -> dict[str, Any]:
+    """How this process takes part; torchrun's variables say the rest."""
+    import torch
+
+    from espnet_ext.training.errors import TrainError
+
+    if options.ngpu and not torch.cuda.is_available():
+        raise TrainError("--ngpu: torch finds no GPU here; use --ngpu 0 to train on the CPU")
+    if options.ngpu > 1 and "RANK" not in os.environ:
+        raise TrainError(
+            f"--ngpu {options.ngpu}: start it by torchrun --standalone --nproc_per_node {options.ngpu} -m ..."
+        )
+    backend = "nccl" if options.ngpu else "gloo"
+    return {"ngpu": min(options.ngpu, 1), "dist_backend": backend, "multiprocessing_distributed": False}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,41 @@
+"""Where a result comes from: `run.json` of an experiment."""
+
+import json
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from espnet_ext.files import write_json
+
+PACKAGES = ("torch", "espnet", "numpy", "sentencepiece")
+
+
+def commit() -> str:
+    """The commit of this code, with `+changes` if files differ from it; `unknown` outside a repository."""
+    here = Path(__file__).parent
+    try:
+        found = [
+            subprocess.run(
+                ["git", "-C", str(here), *command], capture_output=True, text=True, check=True
+            ).stdout.strip()
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        ]
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found[0] + ("+changes" if found[1] else "")
+
+
+def versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    path = folder / "run.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def update_run(folder: Path, **values: Any) -> None:
+    """Set values in run.json."""
+    write_json(folder / "run.json", {**read_run(folder), **values})
