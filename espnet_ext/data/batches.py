@@ -71,9 +71,10 @@ def _by_length(lengths_NK: np.ndarray, random: np.random.Generator | None) -> np
         return np.lexsort(tuple(-lengths_NK.T[::-1]))
     jitter = random.uniform(0, JITTER, len(lengths_NK))
     keys = [np.log(np.maximum(column, 1)) + jitter for column in lengths_NK.T]
-    # Coarse steps of the first column, then the others, so that both sides of a text pair are padded little.
-    first = np.floor(keys[0] / JITTER) if len(keys) > 1 else keys[0]
-    return np.lexsort([-key for key in [*keys[:0:-1], first]])
+    if len(keys) == 1:
+        return np.argsort(-keys[0], kind="stable")
+    # Coarse steps of the first column and in each the others together, so that texts too are padded little.
+    return np.lexsort([-sum(keys[1:]), -np.floor(keys[0] / JITTER)])
 
 
 def _fill(order: np.ndarray, lengths_NK: np.ndarray, batch_bins: int, max_examples: int) -> list[np.ndarray]:
