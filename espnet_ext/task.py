@@ -5,6 +5,7 @@ A YAML chooses ESPnet's parts by their ESPnet names and our system by `model`; `
 
 import argparse
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +115,7 @@ class Parts:
             raise ValueError(
                 f"{self.args.model}: the configuration must say where its {name} is, e.g. {name}: ../{name}"
             )
-        return load_experiment(Path(self.args.output_dir) / folder)
+        return load_experiment(os.path.normpath(Path(self.args.output_dir) / folder))
 
     @property
     def width(self) -> int:
