@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import espeakng_loader
 import numpy as np
 import soxr
 
@@ -41,8 +42,6 @@ class ESpeak:
     """The eSpeak NG library, giving samples instead of playing them."""
 
     def __init__(self) -> None:
-        import espeakng_loader
-
         self.library = ctypes.CDLL(espeakng_loader.get_library_path())
         data = str(espeakng_loader.get_data_path()).encode()
         self.rate = self.library.espeak_Initialize(RETRIEVAL, 0, data, 0)
@@ -83,7 +82,8 @@ def _coloured(count: int, slope: float, rng: np.random.Generator) -> np.ndarray:
 
 def _babble(count: int, rng: np.random.Generator) -> np.ndarray:
     """Noise with a falling spectrum that swells and fades a few times a second, as distant voices do."""
-    swell = np.interp(np.arange(count), np.arange(0, count + RATE, RATE // 5), rng.random(count // (RATE // 5) + 6))
+    knots = np.arange(0, count + RATE, RATE // 5)
+    swell = np.interp(np.arange(count), knots, rng.random(len(knots)))
     return _coloured(count, 1.5, rng) * (0.2 + swell)
 
 

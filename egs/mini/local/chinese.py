@@ -33,6 +33,8 @@ def _predicate(c: Clause) -> str:
 
 
 def _negation_and_modal(c: Clause) -> str:
+    if c.negated and c.tense == "present" and "/" in VERB[c.verb].zh[0]:
+        return ""  # the verb says it: 看不见
     if c.negated:
         return "不能" if c.tense == "can" else "没" if c.tense == "past" else "不"
     return MODALS[c.tense] if c.modal else ""
