@@ -19,8 +19,9 @@ valid_set=dev        # Folder under data/ to validate on.
 test_sets="test"     # Folders under data/ to decode and score.
 mt_train_set=        # Folder under data/ with more text to train MT on; empty means the training set.
 data_args=           # Arguments for local/data.py.
+resample=false       # Resample audio that is not at 16 kHz, instead of refusing it.
 augment=             # Augmented copies of the training set, such as "speed:0.9,1.1"; empty means none.
-vocab_size=4000      # Sub-words of a vocabulary.
+vocab_size=4000      # Sub-words of a vocabulary; char takes every character.
 subword_type=unigram # unigram, bpe or char.
 set=                 # Values to change in every config, such as "max_epoch=2 seed=1".
 bleu_tokenize=13a    # sacreBLEU's tokenizer: 13a, zh, ja-mecab or char.
@@ -46,6 +47,8 @@ given_sets=($train_set $valid_set $test_sets $mt_train_set)
 train=$train_set${augment:+_augmented}
 # shellcheck disable=SC2206
 speech_sets=($train $valid_set $test_sets)
+resampling=()
+[ "$resample" = false ] || resampling=(--resample)
 jobs=(--nj "$nj" --executor "$executor")
 langs=(--src_lang "$src_lang" --tgt_lang "$tgt_lang")
 
@@ -53,11 +56,17 @@ launch=(python3)
 [ "$ngpu" -le 1 ] || launch=(torchrun --standalone --nproc_per_node "$ngpu")
 [ "$executor" = local ] || launch=(srun --ntasks 1 --cpus-per-task "$nj" --gpus "$ngpu" "${launch[@]}")
 
+subword_size=(--size "$vocab_size")
+[ "$subword_type" != char ] || subword_size=() # every character that there is
+
+pages=$exp
+[ "$exp" != exp ] || pages=. # the recipe's own RESULTS.md and report.html
+
 # shellcheck disable=SC2086 # lists are split into words
 {
     stage 1 "prepare corpus" python3 local/data.py data $data_args
 
-    stage 2 "check data" python3 -m espnet_ext.data.check "${given_sets[@]/#/data/}"
+    stage 2 "check data" python3 -m espnet_ext.data.check "${given_sets[@]/#/data/}" --nj "$nj" "${resampling[@]}"
 
     if [ -n "$augment" ]; then
         stage 3 "augment" python3 -m espnet_ext.data.augment "data/$train_set" "data/$train" --with $augment "${jobs[@]}"
@@ -69,7 +78,7 @@ launch=(python3)
 
     stage 5 "sub-words" python3 -m espnet_ext.data.subwords dump/subwords --joint --langs "$src_lang" "$tgt_lang" \
         --data "data/$train_set" ${mt_train_set:+--extra_data "data/$mt_train_set"} \
-        --type "$subword_type" --size "$vocab_size"
+        --type "$subword_type" "${subword_size[@]}"
 
     for name in "${speech_sets[@]}" $mt_train_set; do
         stage 6 "text index of $name" python3 -m espnet_ext.data.text "data/$name" "dump/$name"
@@ -88,7 +97,7 @@ launch=(python3)
     done
 
     results=("$exp" --systems "$systems" --test_sets "$test_sets" --data data "${langs[@]}")
-    stage 9 "score" python3 -m espnet_ext.score "${results[@]}" --bleu_tokenize "$bleu_tokenize" --results RESULTS.md
+    stage 9 "score" python3 -m espnet_ext.score "${results[@]}" --bleu_tokenize "$bleu_tokenize" --results "$pages/RESULTS.md"
 
-    stage 10 "report" python3 -m espnet_ext.report "${results[@]}" --out report.html
+    stage 10 "report" python3 -m espnet_ext.report "${results[@]}" --out "$pages/report.html"
 }
