@@ -154,6 +154,12 @@ def test_bpe_sampling(tmp_path: Path) -> None:
     assert len(drawn) > 5 and {model.decode(ids) for ids in drawn} == {"Kinder spielen"}
 
 
+def test_sampling_at_its_limit_is_encoding(joint: Subwords) -> None:
+    alpha = 0.0 if "bpe" in str(joint.folder) else 1000.0  # BPE drops no merge; of the others only the best is left
+    for line in [*TEXT["en"], *TEXT["de"], "unseen ЖЖ words, spaces  and\ttabs", ""]:
+        assert joint.sample(line, 0, alpha) == joint.encode(line)
+
+
 def test_sampling_depends_on_its_seed_alone(joint: Subwords) -> None:
     first = [joint.sample(line, [3, i]) for i, line in enumerate(TEXT["en"])]
     joint.sample("something else", 9)

@@ -30,7 +30,7 @@ class UnigramSampler:
         self._scores = scores
         self._unknown = (unk, min((s for _, s in scores.values()), default=0.0) - UNKNOWN_PENALTY)
         self._longest = max(map(len, scores), default=1)
-        self._lattice = lru_cache(maxsize=50_000)(self._make_lattice)
+        self._lattice = lru_cache(maxsize=10_000)(self._make_lattice)
 
     def sample(self, normalized: str, seed: int | Sequence[int], alpha: float) -> list[int]:
         draws = iter(np.random.default_rng(seed).random(len(normalized)).tolist())
