@@ -108,6 +108,16 @@ def test_nj_finds_the_same(good: Path) -> None:
     assert len(alone) == 60 and check(good, nj=2) == alone
 
 
+def test_lines_are_counted_past_those_without_an_id(good: Path) -> None:
+    write(good / "text.de", " x", "a1 x", "", "a2 ", "b1 x", "b1 x", "b2 x")
+    assert [(problem.line, problem.kind) for problem in check(good)] == [
+        (1, "malformed line"),
+        (3, "malformed line"),
+        (4, "empty text"),
+        (6, "duplicate id"),
+    ]
+
+
 def test_preparing_drops_clips_and_counts(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     talk = good / "audio" / "a1.wav"
     truncate(good)

@@ -38,13 +38,15 @@ def check(
 def _check_paths(wav: Table, problems: list[Problem]) -> dict[str, str]:
     """The path of each recording; a pipe is refused, as a table must not run programs."""
     good = {}
-    for name, path, line in zip(wav.ids, wav.values, wav.lines, strict=True):
+    for i, (name, path) in enumerate(zip(wav.ids, wav.values, strict=True)):
         if path.rstrip().endswith("|") or path.lstrip().startswith("|"):
             remedy = "decode the audio to a file in local/data.py and give its path"
-            problems.append(Problem("pipe", wav.path, line, f"recording {name} is a command: {path[:60]}", remedy))
+            problems.append(
+                Problem("pipe", wav.path, wav.line(i), f"recording {name} is a command: {path[:60]}", remedy)
+            )
         elif not path.strip():
             remedy = "write the line as: recording path"
-            problems.append(Problem("malformed line", wav.path, line, f"recording {name} has no path", remedy))
+            problems.append(Problem("malformed line", wav.path, wav.line(i), f"recording {name} has no path", remedy))
         else:
             good[name] = path
     return good
@@ -53,12 +55,12 @@ def _check_paths(wav: Table, problems: list[Problem]) -> dict[str, str]:
 def _check_audio(
     wav: Table, infos: dict[str, Finding], rate: int | None, in_segments: bool, problems: list[Problem]
 ) -> None:
-    for name, path, line in zip(wav.ids, wav.values, wav.lines, strict=True):
+    for i, (name, path) in enumerate(zip(wav.ids, wav.values, strict=True)):
         info = infos.get(name)
         if info is None:
             continue
         for kind, found, remedy in _audio_faults(info, path, rate, in_segments):
-            problems.append(Problem(kind, wav.path, line, f"recording {name}: {found}", remedy))
+            problems.append(Problem(kind, wav.path, wav.line(i), f"recording {name}: {found}", remedy))
 
 
 def _audio_faults(info: Finding, path: str, rate: int | None, in_segments: bool) -> Iterator[tuple[str, str, str]]:
@@ -78,10 +80,10 @@ def _audio_faults(info: Finding, path: str, rate: int | None, in_segments: bool)
 
 def _check_segments(segments: Table, wav: Table, infos: dict[str, Finding], problems: list[Problem]) -> None:
     recordings = set(wav.ids)
-    for key, value, line in zip(segments.ids, segments.values, segments.lines, strict=True):
+    for i, (key, value) in enumerate(zip(segments.ids, segments.values, strict=True)):
         if fault := _segment_fault(value.split(), recordings, infos):
             kind, found, remedy = fault
-            problems.append(Problem(kind, segments.path, line, f"utterance {key}: {found}", remedy))
+            problems.append(Problem(kind, segments.path, segments.line(i), f"utterance {key}: {found}", remedy))
 
 
 def _segment_fault(fields: list[str], recordings: set[str], infos: dict[str, Finding]) -> tuple[str, str, str] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from espnet_ext.data.datadir import TABLES
 from espnet_ext.data.prepare import INVISIBLE
 
-BOM = b"\xef\xbb\xbf"
+NOTHING = INVISIBLE + "".join(filter(str.isspace, map(chr, range(0x3001))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,77 +28,88 @@ class Problem:
 
 @dataclass
 class Table:
-    """The lines of one file: ids, values and line numbers (a line without an id is left out)."""
+    """The ids and values of one file; the values of texts are not kept, since there may be millions."""
 
     path: Path
     ids: list[str] = field(default_factory=list)
     values: list[str] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
+    without_id: list[int] = field(default_factory=list)  # lines
+
+    def line(self, i: int) -> int:
+        """The line of the i-th id."""
+        number = i + 1
+        for skipped in self.without_id:
+            number += skipped <= number
+        return number
 
 
 def read(path: Path, problems: list[Problem]) -> Table:
     """Read one file and note what is wrong with its bytes, its lines and the order of its ids."""
-    data, table = path.read_bytes(), Table(path)
-    if not data:
-        problems.append(Problem("empty file", path, None, "the file is empty", "write it again, or remove it"))
-        return table
-    if data.startswith(BOM):
-        remedy = f"remove it: sed -i '1s/^\\xef\\xbb\\xbf//' {path}"
-        problems.append(Problem("BOM", path, 1, "the file begins with a byte order mark", remedy))
-        data = data[len(BOM) :]
-    raw = data.split(b"\n")
-    if raw.pop():
-        found, remedy = "the last line has no newline, so it may be cut off", "write the file again"
-        problems.append(Problem("cut off", path, len(raw) + 1, found, remedy))
-        raw.append(data.rpartition(b"\n")[2])
-    if b"\r" in data:
-        remedy = f"remove them: sed -i 's/\\r//g' {path}"
-        for number, line in enumerate(raw, 1):
-            if b"\r" in line:
-                found = "a carriage return at the end of the line" if line.endswith(b"\r") else "a carriage return"
-                problems.append(Problem("CR", path, number, found, remedy))
-    for number, text in enumerate(_decode(path, data, raw, problems), 1):
-        key, _, value = text.rstrip("\r").partition(" ")
-        if not key or "\t" in key or (value.strip() and value[0] in " \t"):
-            found = f"'{text[:40]}' is not an id, one space and a value"
-            problems.append(Problem("malformed line", path, number, found, "write the line as: id value"))
-        if key := key.partition("\t")[0]:
+    table, is_text = Table(path), path.name.startswith("text.")
+    with open(path, "rb") as stream:
+        for number, raw in enumerate(stream, 1):
+            text = _decode(path, number, raw, problems)
+            key, _, value = text.partition(" ")
+            if not key or "\t" in key or (value[:1] in (" ", "\t") and value.strip()):
+                found = f"'{text[:40]}' is not an id, one space and a value"
+                problems.append(Problem("malformed line", path, number, found, "write the line as: id value"))
+                key = key.partition("\t")[0]
+                if not key:
+                    table.without_id.append(number)
+                    continue
+            elif is_text and not value.strip(NOTHING):
+                remedy = "drop the utterance in local/data.py, where write_data_dir counts it"
+                problems.append(Problem("empty text", path, number, f"utterance {key} has no text", remedy))
             table.ids.append(key)
-            table.values.append(value)
-            table.lines.append(number)
+            if not is_text:
+                table.values.append(value)
+    if not table.ids and not table.without_id:
+        problems.append(Problem("empty file", path, None, "the file is empty", "write it again, or remove it"))
     _check_order(table, problems)
     return table
 
 
-def _decode(path: Path, data: bytes, raw: list[bytes], problems: list[Problem]) -> list[str]:
+def _decode(path: Path, number: int, raw: bytes, problems: list[Problem]) -> str:
+    """The text of one line, without what does not belong there."""
     try:
-        return data.decode().removesuffix("\n").split("\n")
-    except UnicodeDecodeError:
-        pass
-    for number, line in enumerate(raw, 1):
-        try:
-            line.decode()
-        except UnicodeDecodeError as error:
-            found = f"byte {error.start + 1} of the line, 0x{line[error.start]:02x}, is not UTF-8"
-            remedy = "find out its encoding and convert the file, such as: iconv -f ISO-8859-1 -t UTF-8"
-            problems.append(Problem("bad UTF-8", path, number, found, remedy))
-    return [line.decode(errors="replace") for line in raw]
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        found = f"byte {error.start + 1} of the line, 0x{raw[error.start]:02x}, is not UTF-8"
+        remedy = "find out its encoding and convert the file, such as: iconv -f ISO-8859-1 -t UTF-8"
+        problems.append(Problem("bad UTF-8", path, number, found, remedy))
+        text = raw.decode(errors="replace")
+    if number == 1 and text.startswith("\ufeff"):
+        remedy = f"remove it: sed -i '1s/^\\xef\\xbb\\xbf//' {path}"
+        problems.append(Problem("BOM", path, 1, "the file begins with a byte order mark", remedy))
+        text = text[1:]
+    if not text.endswith("\n"):
+        found, remedy = "the last line has no newline, so it may be cut off", "write the file again"
+        problems.append(Problem("cut off", path, number, found, remedy))
+    text = text.removesuffix("\n")
+    if "\r" in text:
+        found = "a carriage return at the end of the line" if text.endswith("\r") else "a carriage return"
+        problems.append(Problem("CR", path, number, found, f"remove them: sed -i 's/\\r//g' {path}"))
+        text = text.rstrip("\r")
+    return text
 
 
 def _check_order(table: Table, problems: list[Problem]) -> None:
     """Strings compare by code point, which is the order of their UTF-8 bytes and of the C locale."""
-    remedy = f"sort the file by id: LC_ALL=C sort -k1,1 -o {table.path} {table.path}"
-    for number, (before, after) in enumerate(pairwise(table.ids), 1):
-        if after < before:
-            found = f"id {after} comes after {before}"
-            problems.append(Problem("unsorted ids", table.path, table.lines[number], found, remedy))
-    if len(set(table.ids)) < len(table.ids):
-        first: dict[str, int] = {}
-        for key, line in zip(table.ids, table.lines, strict=True):
-            if key in first:
-                found = f"id {key} is already on line {first[key]}"
-                problems.append(Problem("duplicate id", table.path, line, found, "remove one of the two lines"))
-            first.setdefault(key, line)
+    remedy, in_order = f"sort the file by id: LC_ALL=C sort -k1,1 -o {table.path} {table.path}", True
+    for i, (before, after) in enumerate(pairwise(table.ids), 1):
+        if after <= before:
+            in_order = False
+            if after < before:
+                found = f"id {after} comes after {before}"
+                problems.append(Problem("unsorted ids", table.path, table.line(i), found, remedy))
+    if in_order:
+        return
+    first: dict[str, int] = {}
+    for i, key in enumerate(table.ids):
+        if key in first:
+            found = f"id {key} is already on line {table.line(first[key])}"
+            problems.append(Problem("duplicate id", table.path, table.line(i), found, "remove one of the two lines"))
+        first.setdefault(key, i)
 
 
 def read_all(folder: Path, langs: list[str], problems: list[Problem]) -> dict[str, Table]:
@@ -107,10 +118,13 @@ def read_all(folder: Path, langs: list[str], problems: list[Problem]) -> dict[st
     for name in _required(names, langs):
         found, remedy = "the file is missing", f"local/data.py must write it (there are: {' '.join(names) or 'none'})"
         problems.append(Problem("missing file", folder / name, None, found, remedy))
-    tables = {name: read(folder / name, problems) for name in names}
-    for name, table in tables.items():
-        if name.startswith("text."):
-            _check_texts(table, problems)
+    tables: dict[str, Table] = {}
+    for name in names:
+        tables[name] = read(folder / name, problems)
+        for other in tables.values():
+            if other.ids == tables[name].ids:  # nearly always: keep one list for all
+                tables[name].ids = other.ids
+                break
     if "utt2dur" in tables:
         _check_durations(tables["utt2dur"], problems)
     _compare_ids(tables, problems)
@@ -126,19 +140,14 @@ def _required(names: list[str], langs: list[str]) -> list[str]:
     return [name for name in wanted if name not in names]
 
 
-def _check_texts(table: Table, problems: list[Problem]) -> None:
-    for key, value, line in zip(table.ids, table.values, table.lines, strict=True):
-        if not value.strip(INVISIBLE + " \t").strip():
-            remedy = "drop the utterance in local/data.py, where write_data_dir counts it"
-            problems.append(Problem("empty text", table.path, line, f"utterance {key} has no text", remedy))
-
-
 def _check_durations(table: Table, problems: list[Problem]) -> None:
-    for key, value, line in zip(table.ids, table.values, table.lines, strict=True):
+    for i, (key, value) in enumerate(zip(table.ids, table.values, strict=True)):
         seconds = number(value)
         if seconds is None or not seconds > 0:
             found = f"the duration of {key} is '{value}'"
-            problems.append(Problem("malformed line", table.path, line, found, "write seconds above 0, such as 2.345"))
+            problems.append(
+                Problem("malformed line", table.path, table.line(i), found, "write seconds above 0, such as 2.345")
+            )
 
 
 def number(text: str) -> float | None:
@@ -166,10 +175,10 @@ def _compare_ids(tables: dict[str, Table], problems: list[Problem]) -> None:
 
 def _report_missing(here: Table, there: Table, where: str, problems: list[Problem]) -> None:
     known = set(there.ids)
-    for key, line in zip(here.ids, here.lines, strict=True):
+    for i, key in enumerate(here.ids):
         if key not in known:
             remedy = "every file must have the same ids: add it there or remove this line"
-            problems.append(Problem("ids differ", here.path, line, f"utterance {key} is {where}", remedy))
+            problems.append(Problem("ids differ", here.path, here.line(i), f"utterance {key} is {where}", remedy))
 
 
 def counts(problems: list[Problem]) -> Counter[str]:
