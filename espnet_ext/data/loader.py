@@ -54,17 +54,16 @@ class IterFactory:
         seed: int = 0,
         shuffle: bool = True,
         num_workers: int = 0,
-        pin_memory: bool = False,
         rank: int = 0,
         world: int = 1,
     ) -> None:
         self.data, self.seed, self.shuffle = data, seed, shuffle
         self._filling: dict[str, Any] = {"batch_bins": batch_bins, "max_examples": max_examples, "limits": limits}
-        self._workers, self._pin_memory, self._rank, self._world = num_workers, pin_memory, rank, world
+        self._workers, self._rank, self._world = num_workers, rank, world
         self._epoch: tuple[tuple[int, bool], list[np.ndarray]] | None = None
         self.dropped = len(data) - int(within_limits(data.lengths, limits).sum())
-        if self.dropped:
-            logging.info(f"{data.dump_dir}: {self.dropped} of {len(data)} examples are over the limits and left out")
+        if self.dropped and rank == 0:
+            logging.warning(f"{data.dump_dir}: {self.dropped} of {len(data)} examples are over the limits and left out")
         if self.dropped == len(data):
             raise ValueError(f"{data.dump_dir}: none of {len(data)} examples is within the limits {limits}")
 
@@ -91,7 +90,6 @@ class IterFactory:
             EpochBatches(self.data, batches, (self.seed, epoch), self._rank, self._world),  # type: ignore[arg-type]
             batch_size=None,
             num_workers=self._workers,
-            pin_memory=self._pin_memory,
             generator=torch.Generator(),
         )
         return iter(loader)
