@@ -50,8 +50,8 @@ def train(options: argparse.Namespace, command: str) -> None:
 
     config = read_config(options.config, options.set)
     data = data_folder(options, config, read_run(options.exp))
-    inputs = {str(path): Stamp(path, [path]).key[:16] for path in input_files(options, config, data)}
-    settings = {"config": config, "langs": [options.src_lang, options.tgt_lang], "data": str(data), "inputs": inputs}
+    files = {str(path): Stamp(path, [path]).key[:16] for path in input_files(options, config, data)}
+    settings = {"config": config, "langs": [options.src_lang, options.tgt_lang], "data": str(data), "files": files}
     finished = Stamp(options.exp / "run.json", [], **settings)
     if finished.is_current(say=False) and (options.exp / "config.yaml").exists():
         if is_first_process():
@@ -130,8 +130,8 @@ def flat(value: Any, name: str = "") -> dict[str, Any]:
 
 
 def describe_change(name: str, old: Any, new: Any) -> str:
-    if name.startswith("inputs."):
-        return f"{name.removeprefix('inputs.')} has changed"
+    if name.startswith("files."):
+        return f"{name.removeprefix('files.')} has changed"
     return f"{name.removeprefix('config.')}: {old} before, {new} now"
 
 
@@ -163,12 +163,12 @@ def run(options: argparse.Namespace, config: dict[str, Any], data: Path) -> None
 
     from espnet_ext import models
     from espnet_ext.files import atomic_open
-    from espnet_ext.task import STTask
+    from espnet_ext.task import STTask, default_config
 
     config = {**config, **given_values(options, config, data)}
     if models.find(config.get("model", "e2e")).composed_of:
         with atomic_open(options.exp / "config.yaml") as stream:
-            yaml.safe_dump(config, stream, sort_keys=False, allow_unicode=True)
+            yaml.safe_dump({**default_config(), **config}, stream, sort_keys=False, allow_unicode=True)
         print(f"{options.exp}: made of trained systems, nothing to train", file=sys.stderr)
         return
     parser = STTask.get_parser()

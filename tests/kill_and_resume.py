@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-import torch._dynamo  # the optimizer would import it in every fork
+import torch._dynamo  # noqa: F401 - the optimizer would import it in every fork
 
 from tests.toy import ToyFactory, train_toy
 

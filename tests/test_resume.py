@@ -118,7 +118,8 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(tmp_path, monkeypatch):
 def test_a_write_limit_is_reported(tmp_path):
     """A real failing write, by the limit on the size of files."""
     script = (
-        "import resource, signal, sys, torch; from pathlib import Path; from espnet_ext.training.checkpoint import save\n"
+        "import resource, signal, sys, torch; from pathlib import Path\n"
+        "from espnet_ext.training.checkpoint import save\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000))\n"
         "path = Path(sys.argv[1]); save(path, torch.zeros(10), ''); before = path.read_bytes()\n"
         "try: save(path, torch.zeros(100000), 'The first is whole.')\n"

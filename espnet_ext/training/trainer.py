@@ -95,7 +95,7 @@ class Loop:
         for name, data in (("training", self.train), ("validation", self.valid)):
             if data.dropped:
                 say(f"{data.dropped} {name} utterances are longer than max_frames or max_tokens and left out")
-        say(f"{parameters / 1e6:.1f} M parameters; {self.train.num_batches(1)} batches an epoch")
+        say(f"{parameters:,} parameters; {self.train.num_batches(1)} batches an epoch")
 
     def _restore(self) -> None:
         """Go on from the checkpoint, or else start from other systems' parts."""
