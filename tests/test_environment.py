@@ -1,0 +1,168 @@
+"""The environment: exact pins that are what is installed, an installer that trusts only a finished .venv."""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PIN = re.compile(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)")
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (ROOT / "tools" / name).read_text().splitlines()
+    found = {}
+    for line in lines:
+        if not line.startswith("#"):
+            match = PIN.fullmatch(line)
+            assert match, f"tools/{name}: '{line}' is not an exact pin (name==version, no local version)"
+            assert match[1] not in found
+            found[match[1]] = match[2]
+    return found
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_what_is_installed_is_what_the_pins_say(name: str) -> None:
+    for package, version in pins(name).items():
+        assert importlib.metadata.version(package).partition("+")[0] == version, package
+
+
+def test_no_package_is_pinned_twice() -> None:
+    names = [name for file in ROOT.glob("tools/requirements*.txt") for name in pins(file.name)]
+    assert len(names) == len(set(names))
+    assert not {"transformers", "tokenizers"} & set(pins("requirements.txt"))  # the benchmarks' peer stays out
+
+
+def test_espnet_imports_without_a_download_and_torchaudio_without_cuda() -> None:
+    program = (
+        "import nltk, torchaudio.compliance.kaldi\n"
+        "nltk.data.find('taggers/averaged_perceptron_tagger_eng.zip'), nltk.data.find('corpora/cmudict.zip')"
+    )
+    result = subprocess.run([sys.executable, "-c", program], cwd="/", capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+# Stands for python3, and for pip, uv and python inside the .venv that it makes; writes down what is asked of it.
+STUB = """#!/usr/bin/env bash
+echo "$(basename "$0") $*" >> "$LOG"
+[ ! -f "$LOG.fail" ] || ! grep -qF "$(basename "$0") " "$LOG.fail" || exit 1
+if [ "${1:-} ${2:-}" = "-m venv" ]; then
+    mkdir -p .venv/bin
+    for name in pip uv python; do cp "$0" ".venv/bin/$name"; done
+fi
+"""
+
+
+class Installer:
+    """A copy of tools/ whose programs only write down what they were asked."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        shutil.copytree(ROOT / "tools", root / "tools")
+        self.log = root / "log"
+        self.stubs = root / "stubs"
+        self.stubs.mkdir()
+        self.stub("python3")
+
+    def stub(self, name: str, text: str = STUB) -> None:
+        (self.stubs / name).write_text(text)
+        (self.stubs / name).chmod(0o755)
+
+    def run(self, script: str, *arguments: str) -> tuple[int, list[str], str]:
+        """Exit status, what the stubs were asked, and the messages."""
+        self.log.unlink(missing_ok=True)
+        result = subprocess.run(
+            [self.root / "tools" / script, *arguments],
+            env={"PATH": f"{self.stubs}:{os.environ['PATH']}", "LOG": str(self.log)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return result.returncode, self.log.read_text().splitlines() if self.log.exists() else [], result.stderr
+
+
+@pytest.fixture
+def installer(tmp_path: Path) -> Installer:
+    return Installer(tmp_path)
+
+
+def test_the_second_run_does_nothing(installer: Installer) -> None:
+    status, asked, _ = installer.run("install.sh")
+    assert status == 0
+    assert [line for line in asked if line.startswith("uv")] == [
+        "uv pip install -q torch -c tools/requirements.txt",
+        "uv pip install -q --no-deps -r tools/requirements.txt -r tools/requirements-dev.txt",
+    ]
+    assert installer.run("install.sh") == (0, [], "")
+
+
+def test_changed_pins_and_half_built_environments_are_built_afresh(installer: Installer) -> None:
+    installer.run("install.sh")
+    leftover = installer.root / ".venv" / "leftover"
+    leftover.touch()
+    with open(installer.root / "tools" / "requirements-dev.txt", "a") as stream:
+        stream.write("another==1.0\n")
+    assert installer.run("install.sh")[1]
+    assert not leftover.exists()
+
+    (installer.root / ".venv" / ".built_from").unlink()
+    leftover.touch()
+    assert installer.run("install.sh")[1]
+    assert not leftover.exists()
+
+
+def test_a_failed_installation_is_not_trusted(installer: Installer) -> None:
+    Path(f"{installer.log}.fail").write_text("uv \npip ")
+    assert installer.run("install.sh")[0] != 0
+    Path(f"{installer.log}.fail").unlink()
+    status, asked, _ = installer.run("install.sh")
+    assert status == 0 and asked
+
+
+def test_pip_takes_over_where_uv_fails(installer: Installer) -> None:
+    Path(f"{installer.log}.fail").write_text("uv ")
+    status, asked, errors = installer.run("install.sh")
+    assert status == 0
+    assert "pip install -q torch -c tools/requirements.txt" in asked
+    assert "trying pip" in errors
+
+
+def test_the_benchmarks_peer_is_added_once(installer: Installer) -> None:
+    installer.run("install.sh")
+    expected = ["uv pip install -q --no-deps -r tools/requirements-bench.txt"]
+    assert [line for line in installer.run("install.sh", "bench")[1] if line.startswith("uv")] == expected
+    assert installer.run("install.sh", "bench") == (0, [], "")
+
+
+@pytest.mark.parametrize(("user", "status"), [("0", 0), ("1000", 1)])
+def test_system_packages_are_installed_or_named(installer: Installer, user: str, status: int) -> None:
+    installer.stub("dpkg-query", '#!/usr/bin/env bash\n[ "${!#}" != sox ] || echo "install ok installed"\n')
+    installer.stub("id", f"#!/usr/bin/env bash\necho {user}\n")
+    installer.stub("apt-get")
+    found, asked, errors = installer.run("system.sh", "sox", "ffmpeg")
+    assert found == status
+    command = "apt-get install -y --no-install-recommends ffmpeg"
+    if user == "0":
+        assert asked == ["apt-get update -qq", f"{command} -qq"]
+    else:
+        assert asked == []
+        assert f"sudo {command}" in errors
+
+
+def test_nothing_is_asked_of_apt_when_all_is_there(installer: Installer) -> None:
+    installer.stub("dpkg-query", '#!/usr/bin/env bash\necho "install ok installed"\n')
+    assert installer.run("system.sh", "sox", "ffmpeg") == (0, [], "")
+
+
+def test_make_help_lists_every_target() -> None:
+    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert targets
+    result = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True)
+    listed = re.findall(r"^make (\w+) ", result.stdout, re.MULTILINE)
+    assert sorted([*listed, "environment"]) == sorted(targets[1].split())
+    assert {"setup", "demo", "test", "check", "bench", "clean"} <= set(listed)

@@ -1,0 +1,132 @@
+"""The repository keeps its own habits: recipes dry-run, docs link, files stay small, nothing is tied to a machine."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+TREE = [
+    ROOT / name
+    for name in subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    if (ROOT / name).is_file()
+]
+PYTHON = [path for path in TREE if path.suffix == ".py"]
+RECIPES = sorted(path for path in TREE if path.match("egs/*/run.sh"))
+CONFIGS = sorted(path for path in TREE if path.match("egs/*/conf/*.yaml"))
+COMMANDS = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in PYTHON
+    if path.is_relative_to(ROOT / "espnet_ext") and '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+]
+
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 60
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_the_lists_are_not_empty() -> None:
+    assert len(PYTHON) > 20
+    assert RECIPES and CONFIGS
+    assert {"espnet_ext.train", "espnet_ext.decode", "espnet_ext.data.features"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=name)
+def test_python_files_are_small_and_say_what_they_are(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    lines = len(text.splitlines())
+    assert lines < MAX_FILE_LINES, f"{name(path)} has {lines} lines"
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree) or not tree.body, f"{name(path)}: no docstring"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length < MAX_FUNCTION_LINES, f"{name(path)}:{node.lineno} {node.name} has {length} lines"
+
+
+# Put together here, so that this file does not hold what it looks for.
+FORBIDDEN = {
+    "/" + "work/": "a path of one machine",
+    "/" + "home/": "a path of one machine",
+    "/" + "root/": "a path of one machine",
+    "TO" + "DO": "an unfinished thing",
+    "FIX" + "ME": "an unfinished thing",
+    "raise NotImplemented" + "Error": "an unfinished thing",
+    "pytest." + "skip": "a test that may not run",
+    "mark." + "skip": "a test that may not run",
+    "mark." + "xfail": "a test that may fail",
+}
+
+
+@pytest.mark.parametrize("path", TREE, ids=name)
+def test_nothing_is_unfinished_or_tied_to_a_machine(path: Path) -> None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return  # a picture
+    for number, line in enumerate(text.splitlines(), 1):
+        for word, reason in FORBIDDEN.items():
+            assert word not in line, f"{name(path)}:{number}: {reason}: {line.strip()}"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=name)
+def test_a_recipe_is_one_page_and_dry_runs(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 25
+    assert "set -euo pipefail" in text
+    assert '-- "$@"' in text, "without it a failed stage cannot say how to resume"
+    for needed in ("README.md", "local/data.py", "conf"):
+        assert (path.parent / needed).exists(), f"{name(path.parent)}: no {needed}"
+    result = subprocess.run([path, "--dry_run"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    commands = [line.split() for line in result.stdout.splitlines() if not line.startswith("#")]
+    for module in {words[2] for words in commands if words[1] == "-m"}:
+        assert module in COMMANDS
+    systems = [words[4] for words in commands if words[2] == "espnet_ext.train"]
+    assert len(systems) == len(set(systems)) > 0
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=name)
+def test_a_config_is_complete_and_names_a_model_that_exists(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 80
+    config = yaml.safe_load(text)
+    assert (ROOT / "espnet_ext" / "models" / f"{config['model']}.py").is_file()
+
+
+@pytest.mark.parametrize("path", [path for path in TREE if path.suffix == ".md"], ids=name)
+def test_links_in_the_docs_resolve(path: Path) -> None:
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not target.startswith(("http://", "https://", "#", "mailto:")):
+            assert (path.parent / target.partition("#")[0]).exists(), f"{name(path)}: {target}"
+
+
+@pytest.mark.parametrize("path", [path for path in TREE if path.suffix == ".sh" or name(path) == ".ci/run"], ids=name)
+def test_shell_scripts_stop_at_the_first_error(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    sourced = "# shellcheck shell=bash" in text.splitlines()[0]
+    assert sourced or "\nset -euo pipefail\n" in text
+    assert "eval " not in text.replace("evaluated", "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_comes_without_waiting_for_torch(command: str) -> None:
+    heavy = ("torch", "espnet2", "matplotlib", "sacrebleu", "scipy")
+    program = f"import sys, {command}; print(*[name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "", f"{command} imports these at its start"
