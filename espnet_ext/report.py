@@ -35,6 +35,7 @@ def main(argv: list[str]) -> None:
 
 def make_report(options: argparse.Namespace, command: str) -> None:
     """Write the page, unless it is there and nothing that it shows has changed."""
+    from espnet_ext.data.datadir import fingerprints, spans
     from espnet_ext.files import Stamp, atomic_open
     from espnet_ext.reporting.page import PAGE, write_page
     from espnet_ext.reporting.payload import build_payload, page_inputs
@@ -44,7 +45,8 @@ def make_report(options: argparse.Namespace, command: str) -> None:
     where = Experiments(options.exp, options.data, options.src_lang, options.tgt_lang)
     systems = {t: present(where, options.systems, t, options.allow_missing) for t in options.test_sets}
     inputs = page_inputs(where, systems) + sorted(PAGE.iterdir())
-    stamp = Stamp(options.out, inputs, systems=systems, most=options.max_audio, command=command)
+    audio = fingerprints(span.path for test_set in systems for span in spans(options.data / test_set))
+    stamp = Stamp(options.out, inputs, systems=systems, most=options.max_audio, command=command, audio=audio)
     if stamp.is_current():
         return
     payload = build_payload(where, systems, options.max_audio)

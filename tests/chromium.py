@@ -13,7 +13,8 @@ from typing import Any
 # fmt: off
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--mute-audio", "--autoplay-policy=no-user-gesture-required",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--mute-audio",
+    "--autoplay-policy=no-user-gesture-required",
     "--force-color-profile=srgb", "--remote-debugging-pipe",
 ]
 # fmt: on
