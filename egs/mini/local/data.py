@@ -19,6 +19,7 @@ from grammar import Generator
 
 from espnet_ext.data import prepare
 from espnet_ext.data.synthesis import NOISES, Utterance, synthesise
+from espnet_ext.files import Stamp
 
 # Knobs of difficulty. Those of the sentences are on top of grammar.py.
 SNR_DB = (15.0, 25.0)  # drawn evenly for each utterance
@@ -131,8 +132,12 @@ def main() -> None:
     utterances = [utterance for group in said.values() for _, _, utterance in group]
     made = synthesise(utterances, nj=args.nj, log_dir=audio.parent / "log")
     print(f"{audio}: {made} of {len(utterances)} utterances synthesised, the others were there")
+    sources = [path for path in Path(__file__).parent.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     for name, texts in sets.items():
-        prepare.write_data_dir(args.data / name, data_dir(name, texts, said.get(name, [])), nj=args.nj)
+        stamp = Stamp(args.data / name, sources, size=args.size, seed=args.seed, audio=audio)
+        if made or not stamp.is_current():
+            prepare.write_data_dir(args.data / name, data_dir(name, texts, said.get(name, [])), nj=args.nj)
+            stamp.write()
 
 
 if __name__ == "__main__":
