@@ -189,7 +189,7 @@ def test_charts_are_read_with_the_arrow_keys_and_systems_hidden(page):
     reading = page.run("document.querySelector('#curves output').textContent")
     assert reading.startswith("epoch 30: asr ") and "multitask (training) " in reading
     paths = page.run("document.querySelectorAll('#curves path').length")
-    page.run("document.querySelector('#legend button').click()")
+    page.run("document.querySelector('.legend button').click()")
     assert page.run("document.querySelectorAll('#curves path').length") < paths
     assert "asr" not in page.run("document.querySelector('#curves svg').getAttribute('aria-label')")
 

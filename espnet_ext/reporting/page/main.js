@@ -92,7 +92,7 @@ function openAddress() {
 }
 window.addEventListener("hashchange", openAddress);
 
-drawLegend();
+drawLegends();
 showSet(report.sets[0].name);
 drawCurves();
 if (!openAddress()) arrange();

@@ -100,16 +100,19 @@ function lengthBins(lengths) {
   return edges.slice(1).map((high, i) => [edges[i], high]);
 }
 
-function drawLegend() {
-  byId("legend").replaceChildren(...report.systems.map((system) => {
-    const button = element("button", { type: "button", "aria-pressed": "true" }, dot(system), system);
-    button.addEventListener("click", () => {
-      if (!hidden.delete(system)) hidden.add(system);
-      button.setAttribute("aria-pressed", String(!hidden.has(system)));
-      drawCurves();
-      drawBars();
-      drawDistributions();
-    });
-    return button;
-  }));
+function legendButton(system) {
+  const button = element("button", { type: "button", "aria-pressed": "true" }, dot(system), system);
+  button.dataset.system = system;
+  button.addEventListener("click", () => {
+    if (!hidden.delete(system)) hidden.add(system);
+    for (const one of document.querySelectorAll(".legend button")) one.setAttribute("aria-pressed", String(!hidden.has(one.dataset.system)));
+    drawCurves();
+    drawBars();
+    drawDistributions();
+  });
+  return button;
+}
+
+function drawLegends() {
+  for (const place of document.querySelectorAll(".legend")) place.replaceChildren(...report.systems.map(legendButton));
 }
