@@ -91,6 +91,17 @@ def test_each_language_has_an_index_and_changes_are_noticed(tmp_path: Path, caps
     assert f"{dump}/text.en: inputs have not changed, skipped" in capsys.readouterr().err
 
 
+def test_a_failed_build_leaves_the_old_index_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = index(tmp_path, {"u1": "old"})
+    monkeypatch.setattr(text, "write_json", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        index(tmp_path, {"u1": "new"})
+    monkeypatch.undo()
+    assert TextIndex(found.folder)[0] == "old"
+    assert {path.name for path in found.folder.parent.iterdir()} == {"text.de", ".text.de.made_from"}
+    assert index(tmp_path, {"u1": "new"})[0] == "new"  # the old stamp does not hide that work is left
+
+
 def test_no_text(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"no text.<lang> here"):
         text.main([str(tmp_path), str(tmp_path / "dump")])
