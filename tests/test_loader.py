@@ -189,3 +189,13 @@ def test_a_batch_too_small_for_all_ranks_lends_an_example(folder: Path) -> None:
     made = factory(folder, rank=7, world=8, max_examples=3)
     for ids, batch in made.build_iter(1):
         assert ids == [] and len(batch["speech"]) == len(batch["text"]) == 1
+
+
+def test_equal_texts_are_sampled_independently(folder: Path, tmp_path: Path) -> None:
+    line = "kleines Haus Garten Kinder spielen"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "text.de").write_text("".join(f"{key} {line}\n" for key in KEYS[:20]))
+    text.main([str(tmp_path / "data"), str(tmp_path / "dump")])
+    model = Subwords(folder / "sw" / "de")
+    data = SpeechTextData(tmp_path / "dump", None, "de", None, model, names=("text",), sample=0.2)
+    assert len({tuple(data.item(i, (1, 1))[1]["text"]) for i in range(20)}) > 10
