@@ -20,7 +20,7 @@ from espnet_ext.data.check import check
 from espnet_ext.files import read_table
 
 LOCAL = Path(__file__).parents[1] / "egs" / "mini" / "local"
-FULL_SHA256 = "1146efa359aadf1cb4f4a8abb87aa42f426b69b2bf174db1dbedd5ca5c752e85"
+FULL_SHA256 = "eb1f13cdb2573921778e1e822d62f7ce572fb6c51f8faf1deb97a96b1caa96b9"
 
 
 @pytest.fixture(scope="module")
@@ -310,3 +310,13 @@ def test_killed_and_resumed_corpus_is_whole(tmp_path):
         assert len(list(read_table(data / name / "text.de"))) == count
     durations = [float(value) for _, value in read_table(data / "train" / "utt2dur")]
     assert min(durations) > 0.7 and max(durations) < 6.5
+
+
+def test_a_sentence_has_one_translation(mini):
+    """The same English is never two meanings, so that a perfect system would score 100."""
+    meanings = {}
+    generator = mini.Generator(3)
+    for _ in range(10000):
+        meaning = generator.sentence()
+        english, *others = (module.sentence(meaning) for module in mini.LANGUAGES.values())
+        assert meanings.setdefault(english, others) == others, english

@@ -116,8 +116,7 @@ class Generator:
         if self.chance(P_PRONOUN):
             return Phrase(self.word(PRONOUN, [p for p in PRONOUN if p != "it"]), "")
         animal = "animal" in VERB[verb].marks and self.chance(0.3)
-        phrase = self.phrase(["animal" if animal else "person"], share)
-        return replace(phrase, noun="cat") if phrase.noun == "fish" else phrase
+        return self.phrase(["animal" if animal else "person"], share)
 
     def clause(self, share: float = 1.0, tense: str = "", verb: str = "") -> Clause:
         """Somebody does something; `share` scales how much else is said."""
@@ -183,7 +182,7 @@ class Generator:
         tags = set(NOUN[head.noun].tags)
         tense = "past" if self.chance(0.6) else "present"
         alone = Phrase(head.noun, "the", head.plural)
-        doing = head.noun != "fish" and bool(tags & {"person", "animal"})
+        doing = "person" in tags or "animal" in tags
         if doing and self.chance(0.6):
             verbs = [v for v in ACTIONS if "person" in tags or "animal" in VERB[v].marks]
             clause = self.clause(P_BRIEF, tense, self.word(VERB, verbs))
