@@ -102,6 +102,8 @@ class Translator:
         self.options = {stream: value.replace(**changes) for stream, value in options.items()}
         named = {stream: config["src_lang" if stream == "asr" else "tgt_lang"] for stream in model.streams}
         self.languages = {stream: language or stream for stream, language in named.items()}
+        reader = getattr(model, model.composed_of[0]) if model.composed_of else model
+        self.reads_waveform = getattr(reader, "frontend", None) is not None  # some systems of ESPnet do
         self.model: Any = prepare(model, "fp32", device)
         self.batch_size, self.longest, self.device = batch_size, longest, device
 
@@ -143,7 +145,8 @@ class Translator:
             raise InputError(f"{job.file}: holds samples that are NaN or infinite; convert it again")
         for start, end in cut(samples, RATE, self.longest):
             job.pieces.append(Piece(round(start, 3), round(end, 3)))
-            job.inputs.append(compute(samples[round(start * RATE) : round(end * RATE)], RATE))
+            part = samples[round(start * RATE) : round(end * RATE)]
+            job.inputs.append(part if self.reads_waveform else compute(part, RATE))
 
     def _add_lines(self, job: _Job) -> None:
         """A text system translates the lines of a text file."""

@@ -89,6 +89,15 @@ def test_what_it_writes_is_what_the_model_decodes(root, files, translator):
     assert translator(files / "a.wav").transcript == " ".join(experiment.src_subwords.decode(found.tokens).split())
 
 
+def test_a_system_that_reads_waveforms_gets_them(root, files, translator, monkeypatch):
+    """As ESPnet's recipes with feats_type raw have it."""
+    seen = []
+    monkeypatch.setattr(translator, "reads_waveform", True)
+    monkeypatch.setattr(translator, "_decode", lambda inputs: seen.extend(inputs) or [{"asr": "x"}] * len(inputs))
+    assert translator(files / "a.wav").transcript == "x"
+    assert seen[0].shape == (19200,) and seen[0].dtype == np.float32
+
+
 def test_formats_rates_and_channels_agree(translator, files):
     """Lossless formats give the same text; the others are read whole."""
     assert translator(files / "a.wav").transcript == translator(files / "b.flac").transcript
