@@ -3,6 +3,7 @@
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,10 +76,16 @@ def test_a_segment_equals_the_slice(name: str, tmp_path: Path) -> None:
 
 
 def test_a_segment_is_read_without_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, asked = tmp_path / "x.wav", []
+    path = tmp_path / "x.wav"
     soundfile.write(path, tone(), RATE)
+    asked: list[int] = []
     whole = soundfile.SoundFile.read
-    monkeypatch.setattr(soundfile.SoundFile, "read", lambda self, n, **how: asked.append(n) or whole(self, n, **how))
+
+    def counted(self: soundfile.SoundFile, frames: int, **how: Any) -> np.ndarray:
+        asked.append(frames)
+        return whole(self, frames, **how)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", counted)
     audio.read(path, 1.0, 1.25)
     assert asked == [4000]
 
