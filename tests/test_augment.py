@@ -48,10 +48,9 @@ def make_data(folder: Path, number: int = 3, in_segments: bool = False) -> Path:
         path = folder / "talk.wav" if in_segments else folder / f"{i}.wav"
         if not in_segments:
             soundfile.write(path, TONE, RATE)
-        times = (i, i + 1) if in_segments else (None, None)
-        utterances.append(
-            Utterance(f"s-u{i:03d}", "s", {"en": f"tree {i}", "de": f"Baum {i}"}, path, *times, task="st")
-        )
+        start, end = (i, i + 1) if in_segments else (None, None)
+        texts = {"en": f"tree {i}", "de": f"Baum {i}"}
+        utterances.append(Utterance(f"s-u{i:03d}", "s", texts, path, start, end, "st"))
     write_data_dir(folder / "train", utterances)
     return folder / "train"
 
