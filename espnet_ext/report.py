@@ -18,6 +18,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--tgt_lang", required=True, help="language of the translations")
     parser.add_argument("--out", type=Path, default=Path("report.html"), help="the page")
     parser.add_argument("--max_audio", type=int, default=5000, help="utterances with audio per test set")
+    parser.add_argument("--attention", type=str.split, default=[], help="ids of utterances to draw the attention of")
+    parser.add_argument("--dump", type=Path, default=Path("dump"), help="directory of the features, for --attention")
     parser.add_argument("--allow_missing", action="store_true", help="leave out systems that are not decoded yet")
     return parser.parse_args(argv)
 
@@ -50,6 +52,8 @@ def make_report(options: argparse.Namespace, command: str) -> None:
     if stamp.is_current():
         return
     payload = build_payload(where, systems, options.max_audio)
+    if options.attention:
+        _add_attention(options, payload)
     tables = [build_table(where, systems[test_set], test_set) for test_set in options.test_sets]
     with atomic_open(options.out) as stream:
         write_page(stream, _words(options, payload, command), tables, payload, _clips(options.data, payload))
@@ -65,6 +69,27 @@ def _words(options: argparse.Namespace, payload: dict[str, Any], command: str) -
         sizes.append(f"{test_set['name']}: {len(test_set['ids']):,} utterances{hours}")
     title = f"{recipe}: {options.src_lang} to {options.tgt_lang}"
     return {"title": title, "subtitle": "; ".join([f"{len(options.systems)} systems", *sizes]), "command": command}
+
+
+def _add_attention(options: argparse.Namespace, payload: dict[str, Any]) -> None:
+    """Give each test set that holds one of the wanted utterances its pictures: {utterance: {system: address}}."""
+    import base64
+
+    from espnet_ext.reporting.attention import attention_pictures
+    from espnet_ext.scoring.texts import ScoringError
+
+    known = {key for test_set in payload["sets"] for key in test_set["ids"]}
+    strange = [key for key in options.attention if key not in known]
+    if strange:
+        raise ScoringError(f"--attention {strange[0]!r}: no such utterance in {', '.join(options.test_sets)}")
+    for test_set in payload["sets"]:
+        wanted = [key for key in options.attention if key in set(test_set["ids"])]
+        shown: dict[str, dict[str, str]] = {key: {} for key in wanted}
+        for system in test_set["speed"] if wanted else ():
+            pictures = attention_pictures(options.exp, system, test_set["name"], options.dump, wanted)
+            for key, picture in pictures.items():
+                shown[key][system] = "data:image/png;base64," + base64.b64encode(picture).decode("ascii")
+        test_set["attention"] = shown
 
 
 def _clips(data: Path, payload: dict[str, Any]) -> Iterator[tuple[str, str]]:
