@@ -198,4 +198,4 @@ def test_equal_texts_are_sampled_independently(folder: Path, tmp_path: Path) -> 
     text.main([str(tmp_path / "data"), str(tmp_path / "dump")])
     model = Subwords(folder / "sw" / "de")
     data = SpeechTextData(tmp_path / "dump", None, "de", None, model, names=("text",), sample=0.2)
-    assert len({tuple(data.item(i, (1, 1))[1]["text"]) for i in range(20)}) > 10
+    assert len({tuple(data.item(i, (1, 1))[1]["text"]) for i in range(20)}) > 3
