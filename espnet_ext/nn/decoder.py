@@ -25,7 +25,8 @@ class PositionalEncoding(nn.Module):
 
     def rows(self, start: int, end: int) -> Tensor:
         if end > len(self.table_LD):
-            self.table_LD = sinusoids(2 * end, self.table_LD.size(1)).to(self.table_LD)
+            with torch.inference_mode(False):  # training may go on with this table
+                self.table_LD = sinusoids(2 * end, self.table_LD.size(1)).to(self.table_LD)
         return self.table_LD[start:end]
 
     def forward(self, x_BLD: Tensor, start: int = 0) -> Tensor:

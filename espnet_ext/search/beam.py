@@ -44,7 +44,8 @@ class Beam:
         self.longest_B = torch.tensor([options.longest(n) for n in lengths], device=device)
         self.shortest_B = torch.tensor([options.shortest(n) for n in lengths], device=device)
         self.any_shortest = bool((self.shortest_B > 0).any())
-        self.scores_BK = torch.zeros(len(lengths), 1, device=device)
+        # Without a frame there is nothing to say: all is impossible.
+        self.scores_BK = torch.zeros(len(lengths), 1, device=device).masked_fill(lengths_B[:, None] <= 0, -math.inf)
         self.tokens_BKL = torch.empty(len(lengths), 1, 0, dtype=torch.long, device=device)
         self.nth_rank_B = torch.full((len(lengths),), -math.inf, device=device)  # of the worst of the n best so far
         self.ended_best: list[Tensor] = []  # (B,) best score of what ended at each step
