@@ -3,6 +3,9 @@
 A YAML chooses ESPnet's parts by their ESPnet names and our system by `model`; `Parts` builds what a system asks for.
 """
 
+import espnet_ext.lean_espnet  # noqa: F401 - before any other import of ESPnet
+
+# isort: split
 import argparse
 import functools
 import os
