@@ -68,11 +68,32 @@ def test_recorded_weights_are_those_of_sdpa():
     assert recorded[0][1][:, 4].abs().max() == 0
 
 
-def test_streams_are_told_apart_by_length_then_by_order():
-    first, second, third = torch.zeros(4, 9), torch.ones(4, 9), torch.zeros(3, 9)
-    assert by_stream([("a", third), ("a", first)], {"asr": [1, 2, 3], "st": [1, 2]}) == {"asr": [first], "st": [third]}
-    shared = by_stream([("a", first), ("a", second)], {"asr": [1, 2, 3], "st": [4, 5, 6]})
-    assert shared["asr"][0] is first and shared["st"][0] is second
+# Names of the source attention of two layers, in the order of a forward pass.
+ORDERS = {
+    "one decoder, twice": ["d.0.src_attn", "d.1.src_attn", "d.0.src_attn", "d.1.src_attn"],
+    "a decoder each": ["a.0.src_attn", "a.1.src_attn", "d.0.src_attn", "d.1.src_attn"],
+    "layer by layer": ["a.0.src_attn", "d.0.src_attn", "a.1.src_attn", "d.1.src_attn"],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("lengths", [(3, 3), (3, 5), (5, 3)])
+def test_layers_go_to_their_streams(order, lengths):
+    streams = [0, 1, 0, 1] if order == "layer by layer" else [0, 0, 1, 1]
+    recorded = [
+        (name, torch.full((lengths[s] + 1, 9), float(s))) for name, s in zip(ORDERS[order], streams, strict=True)
+    ]
+    found = by_stream(recorded, {"asr": [7] * lengths[0], "st": [7] * lengths[1]})
+    assert {stream: [float(w.mean()) for w in layers] for stream, layers in found.items()} == {
+        "asr": [0.0, 0.0],
+        "st": [1.0, 1.0],
+    }
+
+
+def test_a_stream_that_is_written_first_is_found_by_its_length():
+    recorded = [("d.0.src_attn", torch.zeros(3, 9)), ("d.0.src_attn", torch.ones(6, 9))]
+    found = by_stream(recorded, {"asr": [7] * 5, "st": [7] * 2})
+    assert found["asr"][0].mean() == 1 and found["st"][0].mean() == 0
 
 
 def test_decoded_systems_are_scored_and_reported_with_pictures(root, monkeypatch):

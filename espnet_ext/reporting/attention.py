@@ -6,6 +6,8 @@ B batch (here 1), H heads, L output positions, S places looked at, E width of a 
 import io
 import json
 import math
+import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,17 +98,22 @@ def _recording(model: torch.nn.Module, found: Recorded) -> Iterator[None]:
 
 
 def by_stream(recorded: Recorded, tokens: dict[str, list[int]]) -> dict[str, list[torch.Tensor]]:
-    """The layers of each stream: by their number of positions, and where streams are equally long by their order."""
-    layers: dict[str, list[torch.Tensor]] = {stream: [] for stream in tokens}
-    seen: dict[str, set[str]] = {}
+    """The layers of each stream. A decoder writes one stream each time that it is gone through: the first in the order
+    of streams that has as many positions."""
+    layers: dict[str, list[torch.Tensor]] = {}
+    times: Counter[str] = Counter()
+    passes: dict[tuple[str, int], str | None] = {}
     for name, weights_LS in recorded:
-        given = seen.setdefault(name, set())
-        for stream, ids in tokens.items():
-            if stream not in given and len(weights_LS) == len(ids) + 1:  # the end token is one more
-                layers[stream].append(weights_LS)
-                given.add(stream)
-                break
-    return {stream: found for stream, found in layers.items() if found}
+        decoder = re.split(r"\.\d+\.", name)[0]
+        times[name] += 1
+        key = decoder, times[name]
+        if key not in passes:
+            fitting = (s for s, ids in tokens.items() if s not in layers and len(ids) + 1 == len(weights_LS))
+            passes[key] = next(fitting, None)  # the end token is one more
+        stream = passes[key]
+        if stream is not None:
+            layers.setdefault(stream, []).append(weights_LS)
+    return {stream: layers[stream] for stream in tokens if stream in layers}
 
 
 def _draw(

@@ -47,6 +47,10 @@ function lineChart(title, xName, series, { fromZero = false, cut = false, percen
     const made = drawn("path", { class: line.dashed ? "series dashed" : "series", d: path });
     made.style.stroke = colour(line.system);
     svg.append(made);
+    if (line.points.length > 1) continue;
+    const point = drawn("circle", { cx: toX(line.points[0][0]), cy: toY(line.points[0][1]), r: 3 }); // no line yet
+    point.style.fill = colour(line.system);
+    svg.append(point);
   }
   figure.append(svg, readable(svg, xs, toX, shown, xName, label));
   return figure;
