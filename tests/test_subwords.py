@@ -1,6 +1,7 @@
 """Sub-words: ids and special tokens, exact round trips, sampling by seed, and what a training refuses."""
 
 import pickle
+import random
 import re
 from pathlib import Path
 
@@ -191,6 +192,22 @@ def test_too_large_a_vocabulary_names_one_that_works(tmp_path: Path, kind: str) 
     assert Subwords(make(tmp_path, "--type", kind, "--size", largest, de=TEXT["de"]) / "de").size == largest
     with pytest.raises(SystemExit, match="too large"):
         make(tmp_path, "--type", kind, "--size", largest + 1, de=TEXT["de"])
+
+
+def test_a_size_that_pruning_jumps_over_names_two_that_work(tmp_path: Path) -> None:
+    pick = random.Random(1)
+    syllables = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
+    words = ["".join(pick.choices(syllables, k=pick.randint(1, 4))) for _ in range(150)]
+    text = [" ".join(pick.choices(words, [1 / (i + 1) for i in range(150)], k=7)) for _ in range(500)]
+    hints = set()
+    for size in range(150, 240, 4):
+        try:
+            make(tmp_path, "--size", size, en=text)
+        except SystemExit as error:
+            hints.update(re.findall(r"prunes .* take --size (\d+) or --size (\d+)", str(error)))
+    assert hints
+    for size in hints.pop():
+        assert Subwords(make(tmp_path, "--size", size, en=text) / "en").size == int(size)
 
 
 @pytest.mark.parametrize(

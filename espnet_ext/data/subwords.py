@@ -6,7 +6,7 @@ import io
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ TASKS = ("asr", "st", "mt")
 TYPES = ("unigram", "bpe", "char")
 UNSPACED = {"zh", "ja"}  # written without spaces: a word-start mark would only cost one token a sentence
 THREADS = 4  # fixed: the sums of a training, and so the model, depend on their number
+HUGE = 500_000  # a size that no text here can fill
 SENTENCES = 1_000_000  # more lines than this are thinned evenly
 
 
@@ -113,18 +114,20 @@ def train(
     """Train one model of `size` tokens on `lines`; without a size, char takes every character."""
     import sentencepiece
 
-    model = io.BytesIO()
+    lines = [_spaced(line) for line in lines]
     specials = [f"<{task}_{lang}>" for lang in langs for task in TASKS]
     if size is None and type != "char":
         raise ValueError(f"{type} sub-words need a --size; only char can do without (it takes every character)")
     if size is not None and size <= len(specials) + 3:
         raise ValueError(f"{folder}: --size {size} has no room beside {len(specials) + 3} special tokens")
-    try:
+
+    def fit(size: int | None) -> bytes:
+        model = io.BytesIO()
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=map(_spaced, lines),
+            sentence_iterator=iter(lines),
             model_writer=model,
             model_type=type,
-            vocab_size=size - 1 if size else 1 << 20,  # char takes what there is
+            vocab_size=size - 1 if size else HUGE,  # char takes what there is
             character_coverage=character_coverage,
             pad_id=0,
             pad_piece=BLANK,
@@ -139,14 +142,58 @@ def train(
             num_threads=THREADS,
             minloglevel=2,
         )
-    except RuntimeError as error:
-        raise ValueError(f"{folder}: {_explain(str(error), size or 0)}") from None
-    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+        return model.getvalue()
+
+    try:
+        model = fit(size) if size is None else _fit_to_size(fit, size, type)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     tokens = [processor.id_to_piece(i) for i in range(processor.get_piece_size())] + [EOS]
     if size and len(tokens) < size:  # only char: SentencePiece itself refuses the others
         raise ValueError(f"{folder}: {_too_large(size, len(tokens))}")
-    Path(folder, "model.spm").write_bytes(model.getvalue())
+    Path(folder, "model.spm").write_bytes(model)
     Path(folder, "tokens.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
+
+
+def _fit_to_size(fit: Callable[[int], bytes], size: int, type: str) -> bytes:
+    """A model of just this size, or an error that names one that is possible."""
+    try:
+        return fit(size)
+    except RuntimeError as error:
+        largest, message = _largest(error), str(error)
+    if largest is None:
+        raise ValueError(_explain(message, size))
+    if type == "unigram":
+        # It prunes in steps that depend on the size asked for, and so can miss one (400) but reach it from above (454).
+        try:
+            fit(HUGE)
+        except RuntimeError as error:
+            largest = _largest(error) or largest
+        if largest >= size:
+            return _cut(fit(largest), size)
+    raise ValueError(_too_large(size, largest))
+
+
+def _largest(error: RuntimeError) -> int | None:
+    """The size that SentencePiece says it could do instead, in our count, which has <sos/eos> too."""
+    found = re.search(r"Vocabulary size too high.*<= (\d+)", str(error))
+    return int(found[1]) + 1 if found else None
+
+
+def _cut(model: bytes, size: int) -> bytes:
+    """Leave out the least probable pieces, but no single character: how SentencePiece itself comes to the exact size."""
+    from sentencepiece import sentencepiece_model_pb2
+
+    proto = sentencepiece_model_pb2.ModelProto.FromString(model)
+    pieces = list(proto.pieces)
+    spare = [i for i, piece in enumerate(pieces) if piece.type == piece.NORMAL and len(piece.piece) > 1]
+    excess = len(pieces) + 1 - size
+    left_out = set(sorted(spare, key=lambda i: pieces[i].score)[:excess])
+    del proto.pieces[:]
+    proto.pieces.extend(piece for i, piece in enumerate(pieces) if i not in left_out)
+    proto.trainer_spec.vocab_size = len(proto.pieces)
+    return proto.SerializeToString(deterministic=True)
 
 
 def _too_large(size: int, largest: int) -> str:
@@ -154,9 +201,7 @@ def _too_large(size: int, largest: int) -> str:
 
 
 def _explain(message: str, size: int) -> str:
-    """SentencePiece's error in terms of our sizes, which count <sos/eos> too."""
-    if found := re.search(r"Vocabulary size too high.*<= (\d+)", message):
-        return _too_large(size, int(found[1]) + 1)
+    """SentencePiece's other errors in terms of our sizes."""
     if found := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
         smallest = int(found[1]) + 1
         return (
