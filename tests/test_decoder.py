@@ -34,7 +34,7 @@ def test_equals_espnet_with_its_parameters(normalize_before: bool) -> None:
 
 
 def test_refuses_what_it_does_not_have() -> None:
-    with pytest.raises(ValueError, match="input_layer 'linear'.*only 'embed', false and 0 are supported"):
+    with pytest.raises(ValueError, match=r"input_layer 'linear'.*only 'embed', false and 0 are supported"):
         TransformerDecoder(VOCABULARY, WIDTH, input_layer="linear", **SIZE)
 
 

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from espnet2.asr.ctc import CTC
-from espnet2.asr.decoder.transformer_decoder import TransformerDecoder as EspnetDecoder
 from espnet.nets.batch_beam_search import BatchBeamSearch
 from espnet.nets.scorers.ctc import CTCPrefixScorer
 from espnet.nets.scorers.length_bonus import LengthBonus
+from espnet2.asr.ctc import CTC
+from espnet2.asr.decoder.transformer_decoder import TransformerDecoder as EspnetDecoder
 
 from espnet_ext.nn.cache import CachedDecoder
 from espnet_ext.nn.decoder import TransformerDecoder

@@ -13,7 +13,10 @@ from espnet_ext.files import write_table
 from espnet_ext.task import STTask, default_config
 
 LENGTHS = [40, 1, 61, 3, 88, 52, 40, 120, 33, 75]  # frames; two hold no word
-WORDS = {"en": "a cat sat on the mat and saw a bat".split(), "de": "eine katze sah den hut und biss".split()}
+WORDS = {
+    "en": ["a", "cat", "sat", "on", "the", "mat", "and", "saw", "a", "bat"],
+    "de": ["eine", "katze", "sah", "den", "hut", "und", "biss"],
+}
 SMALL = {"attention_heads": 2, "linear_units": 24, "num_blocks": 2}
 
 

@@ -37,7 +37,7 @@ class Model(SpeechModel):
         return mix(self.asr_ctc_weight, ctc_loss, attention_loss), stats
 
     def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
-        memory = self.encode(batch["speech"], batch["speech_lengths"])
+        memory = self.encode_slices(batch["speech"], batch["speech_lengths"])
         if self.decoder is None:
             return {"asr": best_path(self.ctc.ctc_lo(memory[0]), memory[1])}
         return {"asr": self.search(self.decoder, memory, [self.sos], self.eos, options["asr"], self.ctc)}

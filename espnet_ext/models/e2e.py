@@ -38,5 +38,5 @@ class Model(SpeechModel):
         return mix(self.asr_ctc_weight, asr_ctc_loss, mix(self.st_ctc_weight, st_ctc_loss, st_loss)), stats
 
     def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
-        memory = self.encode(batch["speech"], batch["speech_lengths"])
+        memory = self.encode_slices(batch["speech"], batch["speech_lengths"])
         return {"st": self.search(self.decoder, memory, [self.sos], self.eos, options["st"], self.st_ctc)}

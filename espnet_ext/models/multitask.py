@@ -80,7 +80,7 @@ class Model(SpeechModel):
         return losses
 
     def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
-        memory = self.encode(batch["speech"], batch["speech_lengths"])
+        memory = self.encode_slices(batch["speech"], batch["speech_lengths"])
         found = {}
         for stream in self.streams:
             decoder, ctc = self.modules_of(stream)

@@ -17,6 +17,7 @@ from espnet_ext.search.beam import search
 from espnet_ext.search.ctc import CTCPrefix
 from espnet_ext.search.options import Hypothesis, SearchOptions, stream_options
 
+SLICE = 1200  # frames that a CPU encodes at a time when it decodes
 Batch = dict[str, torch.Tensor]
 Stats = dict[str, torch.Tensor]
 
@@ -145,6 +146,15 @@ class SpeechModel(BaseModel):
                 x, lengths_B = self.specaug(x, lengths_B)
         memory_BTD, lengths_B, _ = self.encoder(x, lengths_B)
         return memory_BTD, lengths_B
+
+    def encode_slices(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `encode`, a few utterances at a time on a CPU, whose cache then holds what passes between the layers."""
+        size = len(speech) if speech.is_cuda else max(1, SLICE // speech.size(1))
+        slices = zip(speech.split(size), speech_lengths.split(size))
+        memories, lengths = zip(*(self.encode(x_BTF, lengths_B) for x_BTF, lengths_B in slices))
+        longest = max(x_BTD.size(1) for x_BTD in memories)
+        padded = [nn.functional.pad(x_BTD, (0, 0, 0, longest - x_BTD.size(1))) for x_BTD in memories]
+        return torch.cat(padded), torch.cat(lengths)
 
     def ctc_loss(
         self, ctc: CTC, memory: tuple[torch.Tensor, torch.Tensor], tokens_BL: torch.Tensor, lengths_B: torch.Tensor

@@ -1,0 +1,158 @@
+"""The decode command: result files, shards, resuming, number formats, errors."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from espnet_ext import decode
+from espnet_ext.files import read_table
+from espnet_ext.nn.base import BaseModel
+from espnet_ext.search.precision import prepare
+from espnet_ext.task import load_experiment
+from tests.tiny_exp import LENGTHS, make_dump, make_system
+
+RESULTS = {"asr": ["asr"], "e2e": ["st"], "mt": ["mt"], "pipeline": ["asr", "st"]}
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with dump/test and four untrained systems."""
+    root = tmp_path_factory.mktemp("recipe")
+    make_dump(root)
+    for name in ("asr", "e2e", "mt"):
+        make_system(root, name)
+    make_system(root, "pipeline", asr="../asr", mt="../mt", model_conf={"asr_nbest": 2})
+    return root
+
+
+def run(recipe: Path, system: str, out: Path, *options: str) -> dict[str, bytes]:
+    """The bytes of each result file; those that hold times excepted."""
+    decode.main([str(recipe / "exp" / system), str(recipe / "dump/test"), "--out", str(out), *options])
+    return {p.name: p.read_bytes() for p in sorted(out.iterdir()) if p.name.startswith(("hyp.", "nbest."))}
+
+
+@pytest.mark.parametrize("system", RESULTS)
+def test_result_files(recipe: Path, tmp_path: Path, system: str) -> None:
+    run(recipe, system, tmp_path / "test", "--nbest", "3", "--batch_size", "4")
+    summary = json.loads((tmp_path / "test/decode.json").read_text())
+    empty = 0
+    for stream in RESULTS[system]:
+        hypotheses = list(read_table(tmp_path / f"test/hyp.{stream}"))
+        assert [key for key, _ in hypotheses] == [f"utt{i}" for i in range(len(LENGTHS))]
+        lines = [json.loads(line) for line in (tmp_path / f"test/nbest.{stream}.jsonl").read_text().splitlines()]
+        assert [(line["id"], line["nbest"][0]["text"]) for line in lines] == hypotheses
+        assert max(len(line["nbest"]) for line in lines) == 3
+        for line in lines:
+            scores = [hypothesis["score"] for hypothesis in line["nbest"]]
+            assert scores == [None] or scores == sorted(scores, reverse=True)
+        if system != "mt":
+            assert [line["nbest"][0]["score"] is None for line in lines] == [frames < 10 for frames in LENGTHS]
+        empty += sum(not text for _, text in hypotheses)
+    assert summary["utterances"] == len(LENGTHS) and summary["empty"] == empty and summary["seed"] == 1
+    assert summary["audio_seconds"] == (None if system == "mt" else pytest.approx(sum(LENGTHS) / 100))
+    assert summary["options"][RESULTS[system][-1]]["nbest"] == 3 and summary["options"]["dtype"] == "fp32"
+    model = load_experiment(recipe / "exp" / system).model
+    assert summary["parameters"] == sum(p.numel() for p in model.parameters())
+    assert sorted(p.name for p in (tmp_path / "test").iterdir())[0] == ".decode.json.made_from"  # no shards are left
+
+
+@pytest.mark.parametrize("system", ["e2e", "mt"])
+def test_batches_and_shards_change_nothing(recipe: Path, tmp_path: Path, system: str) -> None:
+    wanted = run(recipe, system, tmp_path / "whole")
+    for options in (["--batch_size", "1"], ["--batch_size", "3", "--nj", "2"], ["--batch_bins", "100"]):
+        found = run(recipe, system, tmp_path / "-".join(options), *options)
+        assert found[f"hyp.{RESULTS[system][0]}"] == wanted[f"hyp.{RESULTS[system][0]}"]
+
+
+def test_a_killed_decoding_goes_on_with_what_is_missing(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode, "SHARD", 3)
+    options = ["--batch_size", "2", "--nbest", "2"]
+    wanted = run(recipe, "e2e", tmp_path / "whole", *options)
+    done, decode_shard, stop_at = [], decode.decode_shard, 2
+
+    def counted(settings: decode.Settings, path: Path, batches: list[list[int]]) -> None:
+        if len(done) == stop_at:
+            raise KeyboardInterrupt
+        decode_shard(settings, path, batches)
+        done.append(path.name)
+
+    monkeypatch.setattr(decode, "decode_shard", counted)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, "e2e", tmp_path / "killed", *options)
+    assert not (tmp_path / "killed/hyp.st").exists()
+    assert len(list((tmp_path / "killed/.shards").iterdir())) == 2
+    times = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "killed/.shards").iterdir()}
+    stop_at = -1
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    assert run(recipe, "e2e", tmp_path / "killed", *options) == wanted
+    assert all((tmp_path / "killed/.shards" / name).stat().st_mtime_ns == time for name, time in times.items())
+
+
+def test_skips_what_is_done_and_redoes_what_changed(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(recipe, "asr", tmp_path)
+    before = (tmp_path / "decode.json").stat().st_mtime_ns
+    run(recipe, "asr", tmp_path)
+    assert "inputs have not changed, skipped" in capsys.readouterr().err
+    assert (tmp_path / "decode.json").stat().st_mtime_ns == before
+    run(recipe, "asr", tmp_path, "--beam", "2")
+    assert json.loads((tmp_path / "decode.json").read_text())["options"]["asr"]["beam"] == 2
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "int8"])
+@pytest.mark.parametrize("system", ["e2e", "pipeline"])
+def test_number_formats_stay_close(recipe: Path, tmp_path: Path, system: str, dtype: str) -> None:
+    """Logits of the first step change, a little."""
+    exact = load_experiment(recipe / "exp" / system).model
+    coarse = prepare(load_experiment(recipe / "exp" / system).model, dtype)
+    exact, coarse = (getattr(model, "asr", model) for model in (exact, coarse))
+    batch = {"speech": torch.randn(2, 60, 80), "speech_lengths": torch.tensor([60, 44])}
+    with torch.inference_mode():
+        (wanted, _), (found, _) = exact.encode(**batch), coarse.encode(**batch)
+    error = (found.float() - wanted).abs().max()
+    assert 0 < error < 0.3
+    run(recipe, system, tmp_path, "--dtype", dtype)
+    assert len(list(read_table(tmp_path / "hyp.st"))) == len(LENGTHS)
+
+
+def test_speech_is_encoded_in_slices_with_the_same_result(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_experiment(recipe / "exp/e2e").model
+    batch = {"speech": torch.randn(5, 60, 80), "speech_lengths": torch.tensor([60, 52, 31, 30, 12])}
+    with torch.inference_mode():
+        whole, lengths = model.encode(**batch)
+        monkeypatch.setattr("espnet_ext.nn.base.SLICE", 100)
+        sliced, sliced_lengths = model.encode_slices(**batch)
+    assert sliced_lengths.tolist() == lengths.tolist()
+    for row, length in enumerate(lengths):
+        assert (sliced[row, :length] - whole[row, :length]).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "exp, dump, options, message",
+    [
+        ("exp/none", "dump/test", [], "exp/none: no config.yaml; train this system first"),
+        ("exp/asr", "dump/none", [], "dump/none: no such dump directory"),
+        ("exp/asr", "dump/test", ["--beam", "0"], "decode option beam: 0; must be at least 1"),
+        ("exp/asr", "dump/test", ["--device", "cuda"], "there is no GPU here; choose cpu"),
+        ("exp/e2e", "dump/test", ["--ctc_weight", "0.3"], "this stream has no CTC; set 0"),
+    ],
+)
+def test_errors_say_what_to_do(
+    recipe: Path, tmp_path: Path, exp: str, dump: str, options: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as error:
+        decode.main([str(recipe / exp), str(recipe / dump), "--out", str(tmp_path), *options])
+    assert message in str(error.value)
+
+
+def test_every_single_system_says_how_it_searches(recipe: Path) -> None:
+    for system, streams in RESULTS.items():
+        model = load_experiment(recipe / "exp" / system).model
+        assert type(model).decode is not BaseModel.decode
+        assert list(model.search_options({})) == streams
