@@ -140,12 +140,28 @@ def _on_slurm(
         gpus_per_node=gpus_per_job,
         slurm_array_parallelism=nj,
     )
-    submitted = cluster.map_array(function, *zip(*jobs, strict=True))
+    submitted = cluster.map_array(partial(_outcome, function), *zip(*jobs, strict=True))
     numbers = {id(job): number for number, job in enumerate(submitted)}
     try:
         for job in as_completed(submitted, poll_frequency=SLURM_POLL_SECONDS):
-            yield numbers[id(job)], job.result
+            yield numbers[id(job)], partial(_result, job)
     finally:
         for job in submitted:
             if not job.done():
                 job.cancel()
+
+
+def _outcome(function: Callable[..., Any], *job: Any) -> tuple[Any, BaseException | None]:
+    """The result or the error: submitit would hand on the error as text that buries its message."""
+    try:
+        return function(*job), None
+    except (Exception, SystemExit) as error:
+        error.add_note(traceback.format_exc())
+        return None, error
+
+
+def _result(job: Any) -> Any:
+    result, error = job.result()
+    if error is not None:
+        raise error
+    return result
