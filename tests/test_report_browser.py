@@ -206,6 +206,15 @@ def test_address_brings_the_same_view_back(page, address):
     page.wait_for(f"document.readyState === 'complete' && location.href.startsWith({address!r})")
 
 
+def test_attention_pictures_are_shown(page):
+    picture = "data:image/svg+xml;base64," + base64.b64encode(b'<svg xmlns="http://www.w3.org/2000/svg"/>').decode()
+    page.run(f"current.attention = {{ [current.ids[1]]: {{ e2e: '{picture}' }} }}; turnTo(0)")
+    assert page.run("document.querySelectorAll('.attention summary').length") == 1
+    page.run("document.querySelector('.attention summary').click()")
+    page.wait_for("document.querySelector('#list li:nth-child(2) .attention img').complete")
+    assert page.run("document.querySelector('.attention img').naturalWidth") > 0
+
+
 def test_light_and_dark_and_narrow(page):
     def background() -> str:
         return page.run("getComputedStyle(document.body).backgroundColor")

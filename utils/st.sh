@@ -25,6 +25,7 @@ vocab_size=4000      # Sub-words of a vocabulary; char takes every character.
 subword_type=unigram # unigram, bpe or char.
 set=                 # Values to change in every config, such as "max_epoch=2 seed=1".
 bleu_tokenize=13a    # sacreBLEU's tokenizer: 13a, zh, ja-mecab or char.
+score_args=          # Arguments for scoring, such as "--lowercase --remove_punctuation" for WER.
 
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=utils/options.sh
@@ -59,8 +60,8 @@ launch=(python3)
 subword_size=(--size "$vocab_size")
 [ "$subword_type" != char ] || subword_size=() # every character that there is
 
-pages=$exp
-[ "$exp" != exp ] || pages=. # the recipe's own RESULTS.md and report.html
+pages=$exp/
+[ "$exp" != exp ] || pages= # the recipe's own RESULTS.md and report.html
 
 # shellcheck disable=SC2086 # lists are split into words
 {
@@ -97,7 +98,8 @@ pages=$exp
     done
 
     results=("$exp" --systems "$systems" --test_sets "$test_sets" --data data "${langs[@]}")
-    stage 9 "score" python3 -m espnet_ext.score "${results[@]}" --bleu_tokenize "$bleu_tokenize" --results "$pages/RESULTS.md"
+    stage 9 "score" python3 -m espnet_ext.score "${results[@]}" --bleu_tokenize "$bleu_tokenize" $score_args \
+        --results "${pages}RESULTS.md"
 
-    stage 10 "report" python3 -m espnet_ext.report "${results[@]}" --out "$pages/report.html"
+    stage 10 "report" python3 -m espnet_ext.report "${results[@]}" --out "${pages}report.html"
 }
