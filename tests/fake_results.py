@@ -92,7 +92,7 @@ def write_tones(data: Path, durations: dict[str, float]) -> None:
 
 
 def write_run(folder: Path, streams: list[str], utterances: int, audio: float, rng: random.Random) -> None:
-    """decode.json, and for all but the pipeline (which is not trained) run.json and history.jsonl."""
+    """decode.json, run.json and history.jsonl; the pipeline is not trained, so it has less."""
     is_text = streams == ["mt"]
     took = utterances / rng.uniform(8, 30)
     commit = "0123456789abcdef0123456789abcdef01234567"
@@ -105,16 +105,11 @@ def write_run(folder: Path, streams: list[str], utterances: int, audio: float, r
     }
     write_json(folder / "test" / "decode.json", decode)
     (folder / "config.yaml").write_text("model: fake\n", encoding="utf-8")
+    run = {"commit": commit, "seed": 1, "earlier_commits": [], "versions": {}, "command": "python -m espnet_ext.train"}
     if folder.name == "pipeline":
+        write_json(folder / "run.json", run)
         return
-    run = {
-        "commit": commit,
-        "seed": 1,
-        "versions": {},
-        "command": "python -m espnet_ext.train",
-        "training_seconds": 4321,
-    }
-    write_json(folder / "run.json", run | {"parameters": decode["parameters"]})
+    write_json(folder / "run.json", run | {"parameters": decode["parameters"], "training_seconds": 4321})
     lines, pace, floor = [], rng.uniform(5, 11), rng.uniform(0.4, 0.9)
     for epoch in range(1, 31):
         loss = 4 * np.exp(-epoch / pace) + floor + rng.uniform(0, 0.05)

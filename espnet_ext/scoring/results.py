@@ -127,7 +127,9 @@ def _score_stream(
 def _result(where: Experiments, system: str, test_set: str, scores: dict[str, Any]) -> dict[str, Any]:
     decode = read_json(where.result(system, test_set) / "decode.json")
     run_json = where.exp / system / "run.json"
-    run = read_json(run_json) if run_json.exists() else {}  # a pipeline is not trained
+    run = read_json(run_json) if run_json.exists() else {}
+    if "training_seconds" not in run:  # a pipeline is not trained
+        run = {}
     count, audio, took = decode["utterances"], decode.get("audio_seconds"), decode["decode_seconds"]
     return {
         "system": system,
@@ -142,7 +144,7 @@ def _result(where: Experiments, system: str, test_set: str, scores: dict[str, An
         "training_seconds": run.get("training_seconds"),
         "commit": decode.get("commit"),
         "seed": decode.get("seed"),
-        "trained": {key: run[key] for key in ("commit", "seed", "command") if key in run},
+        "trained": {key: run[key] for key in ("commit", "earlier_commits", "seed", "command") if key in run},
         "decode_options": decode.get("options", {}),
     }
 
