@@ -1,9 +1,11 @@
 """Run one function over many jobs, in local processes or as a Slurm array."""
 
 import concurrent.futures
+import importlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -140,7 +142,7 @@ def _on_slurm(
         gpus_per_node=gpus_per_job,
         slurm_array_parallelism=nj,
     )
-    submitted = cluster.map_array(partial(_outcome, function), *zip(*jobs, strict=True))
+    submitted = cluster.map_array(partial(_outcome, _importable(function)), *zip(*jobs, strict=True))
     numbers = {id(job): number for number, job in enumerate(submitted)}
     try:
         for job in as_completed(submitted, poll_frequency=SLURM_POLL_SECONDS):
@@ -149,6 +151,14 @@ def _on_slurm(
         for job in submitted:
             if not job.done():
                 job.cancel()
+
+
+def _importable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function by the name of its module, where `python -m` calls that __main__, which another process is not."""
+    spec = sys.modules["__main__"].__spec__
+    if function.__module__ != "__main__" or spec is None:
+        return function
+    return getattr(importlib.import_module(spec.name), function.__name__)
 
 
 def _outcome(function: Callable[..., Any], *job: Any) -> tuple[Any, BaseException | None]:

@@ -123,3 +123,21 @@ def test_slurm_results_and_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(jobs.JobError, match=r"job 1 of 2 \(2\) failed with ValueError: bad number 2;"):
         jobs.run_jobs(fail_at_two, [(1,), (2,)], **options)
     assert "in fail_at_two" in (tmp_path / "failed.1.log").read_text()
+
+
+def test_a_command_can_submit_its_own_functions(tmp_path: Path) -> None:
+    (tmp_path / "command.py").write_text(
+        "from functools import lru_cache\n"
+        "from espnet_ext import jobs\n"
+        "@lru_cache\n"
+        "def load(): return 7\n"
+        "def work(number): return number * load()\n"
+        "if __name__ == '__main__':\n"
+        "    jobs.SLURM_CLUSTER, jobs.SLURM_POLL_SECONDS = 'local', 0.1\n"
+        "    how = {'nj': 2, 'executor': 'slurm', 'log_dir': 'log', 'description': 'work'}\n"
+        "    print(jobs.run_jobs(work, [(2,), (3,)], **how))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    command = [sys.executable, "-m", "command"]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert result.stdout.strip() == "[14, 21]", result.stderr

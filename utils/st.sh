@@ -55,7 +55,7 @@ langs=(--src_lang "$src_lang" --tgt_lang "$tgt_lang")
 
 launch=(python3)
 [ "$ngpu" -le 1 ] || launch=(torchrun --standalone --nproc_per_node "$ngpu")
-[ "$executor" = local ] || launch=(srun --ntasks 1 --cpus-per-task "$nj" --gpus "$ngpu" "${launch[@]}")
+[ "$executor" = local ] || launch=(srun --quit-on-interrupt --ntasks 1 --cpus-per-task "$nj" --gpus "$ngpu" "${launch[@]}")
 
 subword_size=(--size "$vocab_size")
 [ "$subword_type" != char ] || subword_size=() # every character that there is
