@@ -12,7 +12,7 @@ from typing import Any
 
 # fmt: off
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--headless", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--mute-audio",
     "--autoplay-policy=no-user-gesture-required",
     "--force-color-profile=srgb", "--remote-debugging-pipe",

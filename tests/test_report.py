@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from espnet_ext import report, score
-from espnet_ext.files import read_table, write_table
+from espnet_ext.files import read_table, write_json, write_table
 from tests.fake_results import SYSTEMS, make_fake_results
 
 COMMON = ["exp", "--systems", " ".join(SYSTEMS), "--test_sets", "test", "--src_lang", "en", "--tgt_lang", "de"]
@@ -116,6 +116,28 @@ def test_the_table_shows_scores_marks_and_intervals(root):
     cell = re.search(shown + "(.*?)</sup>", page)
     assert cell and cell[1].startswith("D")
     assert "nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:13a" in page
+
+
+def test_scripts_without_spaces_are_scored_and_shown_by_characters(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    texts = {
+        "ja": ["私は今日学校に行きます。", "彼は何も言わなかった。"],
+        "zh": ["我们今天去北京的学校。", "他没有说什么。"],
+    }
+    for lang, lines in texts.items():
+        write_table(f"data/test/text.{lang}", zip(("u1", "u2"), lines))
+    for stream, lines in (("asr", ["私は今日学校へ行きます。", ""]), ("st", ["我们去学校。", "他没有说什么。"])):
+        write_table(f"exp/e2e/test/hyp.{stream}", zip(("u1", "u2"), lines))
+    write_json("exp/e2e/test/decode.json", {"utterances": 2, "decode_seconds": 0.1})
+    common = ["exp", "--systems", "e2e", "--test_sets", "test", "--src_lang", "ja", "--tgt_lang", "zh"]
+    score.main([*common, "--bleu_tokenize", "zh"])
+    assert "ASR CER" in capsys.readouterr().out
+    result = json.loads((tmp_path / "exp/e2e/test/scores.json").read_text())["scores"]
+    assert result["asr"]["cer"]["score"] == pytest.approx(100 * (1 + 11) / (12 + 11))
+    assert "|tok:zh|" in result["st"]["bleu"]["signature"] and result["st"]["bleu"]["score"] > 30
+    report.main(common)
+    streams = data_of((tmp_path / "report.html").read_text(encoding="utf-8"))["sets"][0]["streams"]
+    assert [group["unit"] for group in streams.values()] == ["character", "character"]
 
 
 def test_texts_cannot_become_markup(root):

@@ -101,8 +101,11 @@ function player(i) {
 
 const FIELDS = ["query", "sort", "metric", "a", "b"];
 
+let isOpen = false; // while the page opens, the address stays as it was given
+
 // The address keeps what is shown, so that it can be sent to somebody or come back to.
 function remember() {
+  if (!isOpen) return;
   const state = new URLSearchParams({ set: current.name, page: page + 1 });
   for (const field of FIELDS) if (byId(field).value) state.set(field === "query" ? "q" : field, byId(field).value);
   try {

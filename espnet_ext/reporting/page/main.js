@@ -96,3 +96,4 @@ drawLegends();
 showSet(report.sets[0].name);
 drawCurves();
 if (!openAddress()) arrange();
+isOpen = true;
