@@ -2,10 +2,12 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+import typeguard
 import yaml
 
 from espnet_ext import train
@@ -112,6 +114,13 @@ def test_text_systems_train_on_the_text_set_and_pipelines_are_written(root, capf
     capfd.readouterr()
     train.main(arguments(root, "pipeline", *text))
     assert "skipped" in capfd.readouterr().err
+
+
+def test_lean_imports_leave_nothing_behind():
+    synthesiser = sys.modules.get("espnet2.gan_tts.jets.alignments")
+    assert synthesiser is None or hasattr(synthesiser, "viterbi_decode")
+    assert sys.modules.get("transformers", "not imported") is not None
+    assert typeguard.typechecked.__module__.startswith("typeguard")
 
 
 @pytest.mark.parametrize(

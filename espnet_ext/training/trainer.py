@@ -130,7 +130,7 @@ class Loop:
         self.clock_started = time.monotonic()
         try:
             while not self._is_over():
-                self._train_epoch()
+                self.train_epoch()
                 self._finish_epoch()
         except Interrupted:
             if self.rank == 0 and self.position.history:
@@ -152,7 +152,7 @@ class Loop:
                 return True
         return p.epoch > o.max_epoch
 
-    def _train_epoch(self) -> None:
+    def train_epoch(self) -> None:
         """Take what is left of the epoch, a group of batches at a time."""
         p = self.position
         self.meter = Meter(p.meter if self.rank == 0 else None)

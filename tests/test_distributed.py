@@ -1,0 +1,67 @@
+"""Two processes under torchrun (gloo) train as one process does on the same batches."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from espnet_ext import train
+from espnet_ext.training.history import read_history
+from tests.tiny_train import PARTS, arguments, make_dumps, write_config
+
+ROOT = Path(__file__).parent.parent
+NO_DROPOUT = {"dropout_rate": 0.0, "positional_dropout_rate": 0.0, "self_attention_dropout_rate": 0.0}
+# sums of halves differ from the whole in the last bits, and the optimizer spreads that over the steps
+TOLERANCE = 1e-4
+
+
+def torchrun(arguments: list[str]) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command += ["-m", "espnet_ext.train", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def test_two_processes_interrupted_once_give_the_losses_of_one(tmp_path):
+    make_dumps(tmp_path)
+    for name in ("one", "two"):
+        write_config(
+            tmp_path / "conf" / f"{name}.yaml",
+            model="asr",
+            model_conf={"asr_ctc_weight": 0.3},
+            encoder_conf={
+                "output_size": 32,
+                "input_layer": "conv2d",
+                **PARTS,
+                "dropout_rate": 0.0,
+                "positional_dropout_rate": 0.0,
+                "attention_dropout_rate": 0.0,
+            },
+            decoder_conf={**PARTS, **NO_DROPOUT, "src_attention_dropout_rate": 0.0},
+            scheduler_conf={"warmup_steps": 10, "total_steps": 20},
+            batch_bins=2000,
+            accum_grad=2,
+        )
+    train.main(arguments(tmp_path, "one"))
+    for epochs in (1, 2):
+        run = torchrun(arguments(tmp_path, "two", "--set", f"max_epoch={epochs}"))
+        assert run.returncode == 0, run.stderr[-3000:]
+        assert run.stderr.count(f"epoch {epochs}/{epochs}: train") == 1  # only the first process speaks
+    assert run.stderr.count("resumed at epoch 2, batch 0") == 1
+    one, two = (read_history(tmp_path / "exp" / name / "history.jsonl") for name in ("one", "two"))
+    assert len(one) == len(two) == 2
+    for a, b in zip(one, two):
+        assert a["step"] == b["step"] and a["valid"].keys() == b["valid"].keys()
+        for phase in ("train", "valid"):
+            for key in ("loss", "acc", "loss_asr", "loss_asr_ctc"):
+                assert b[phase][key] == pytest.approx(a[phase][key], rel=TOLERANCE, abs=1e-3 if key == "acc" else 0)
+        assert b["train"]["grad_norm"] == pytest.approx(a["train"]["grad_norm"], rel=1e-3)
+        assert b["valid"]["wer_asr"] == pytest.approx(a["valid"]["wer_asr"], abs=5)
+    states = [torch.load(tmp_path / "exp" / name / "model.pth", weights_only=True) for name in ("one", "two")]
+    for key in states[0]:
+        torch.testing.assert_close(states[1][key], states[0][key], rtol=1e-2, atol=1e-3, msg=key)
+    rngs = torch.load(tmp_path / "exp" / "two" / "checkpoint.pth", weights_only=True)["rngs"]
+    assert len(rngs) == 2 and not torch.equal(rngs[0]["torch"], rngs[1]["torch"])
