@@ -35,6 +35,7 @@ from torch import nn
 
 from espnet_ext import interop, models
 from espnet_ext.nn.decoder import TransformerDecoder
+from espnet_ext.nn.dropout import use_fast_dropout
 from espnet_ext.nn.encoders import ENCODERS
 from espnet_ext.nn.normalize import GlobalMVN
 from espnet_ext.training.schedules import WarmupLinearLR
@@ -160,7 +161,9 @@ class STTask(AbsTask):
             tokens = getattr(args, name)
             if isinstance(tokens, str):  # config.yaml is to hold the list itself
                 setattr(args, name, Path(tokens).read_text(encoding="utf-8").removesuffix("\n").split("\n"))
-        return models.find(args.model)(Parts(args), **args.model_conf)
+        model = models.find(args.model)(Parts(args), **args.model_conf)
+        use_fast_dropout(model)
+        return model
 
     @classmethod
     def build_iter_factory(

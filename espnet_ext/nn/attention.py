@@ -3,8 +3,8 @@
 # B batch, L or Q queries, T keys, D width, H heads, E width of a head
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from espnet_ext.nn.attend import attend
 from espnet_ext.nn.padding import length_mask
 
 
@@ -33,9 +33,7 @@ class Attention(nn.Module):
     def attend(self, q_BHQE: Tensor, k_BHTE: Tensor, v_BHTE: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
         """What each query reads; `mask` is true where it may look."""
         dropout = self.dropout_rate if self.training else 0.0
-        return F.scaled_dot_product_attention(
-            q_BHQE, k_BHTE, v_BHTE, attn_mask=mask, dropout_p=dropout, is_causal=causal
-        )
+        return attend(q_BHQE, k_BHTE, v_BHTE, mask, dropout, causal)
 
     def forward(self, x_BLD: Tensor, memory_BTD: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
         q, k, v = self.linear_q(x_BLD), self.linear_k(memory_BTD), self.linear_v(memory_BTD)

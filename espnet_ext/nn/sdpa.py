@@ -8,13 +8,14 @@ from types import MethodType
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from espnet.nets.pytorch_backend.transformer.attention import (
     LegacyRelPositionMultiHeadedAttention,
     MultiHeadedAttention,
     RelPositionMultiHeadedAttention,
 )
 from torch import nn
+
+from espnet_ext.nn.attend import attend
 
 RELATIVE = (RelPositionMultiHeadedAttention, LegacyRelPositionMultiHeadedAttention)
 
@@ -25,7 +26,21 @@ def use_sdpa(layers: nn.Module) -> None:
         if isinstance(module, RELATIVE):
             module.forward = MethodType(relative_attention, module)
         elif isinstance(module, MultiHeadedAttention):
-            module.use_sdpa = True
+            module.forward = MethodType(attention, module)
+
+
+def attention(
+    self: Any,
+    query_BTD: torch.Tensor,
+    key_BSD: torch.Tensor,
+    value_BSD: torch.Tensor,
+    mask: torch.Tensor | None,
+) -> torch.Tensor:
+    """Attention without positions; the mask is (B, 1, S) or (B, T, S)."""
+    q_BHTK, k_BHSK, v_BHSK = self.forward_qkv(query_BTD, key_BSD, value_BSD)
+    mask = None if mask is None else mask[:, None].bool()
+    out_BHTK = attend(q_BHTK, k_BHSK, v_BHSK, mask, self.dropout_rate if self.training else 0.0)
+    return self.linear_out(out_BHTK.transpose(1, 2).flatten(2))
 
 
 def relative_attention(
@@ -48,12 +63,12 @@ def relative_attention(
             legacy_shift(terms_BHTP, mask[:, 0].sum(1), self.zero_triu) if is_legacy else self.rel_shift(terms_BHTP)
         )
         bias_BHTS = (shifted / math.sqrt(self.d_k)).masked_fill(~mask[:, None], -torch.inf)
-    out_BHTK = F.scaled_dot_product_attention(
+    out_BHTK = attend(
         q_BHTK + self.pos_bias_u[:, None].to(q_BHTK.dtype),
         k_BHSK,
         v_BHSK,
         bias_BHTS.to(q_BHTK.dtype),
-        dropout_p=self.dropout_rate if self.training else 0.0,
+        self.dropout_rate if self.training else 0.0,
     )
     return self.linear_out(out_BHTK.transpose(1, 2).flatten(2))
 
