@@ -89,7 +89,7 @@ def parameters(of: type) -> set[str]:
     for cls in of.__mro__:
         if "__init__" not in vars(cls):
             continue
-        found = inspect.signature(cls.__init__).parameters.values()
+        found = inspect.signature(vars(cls)["__init__"]).parameters.values()
         names |= {p.name for p in found if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
         if not any(p.kind == p.VAR_KEYWORD for p in found):
             break

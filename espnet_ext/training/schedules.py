@@ -24,7 +24,7 @@ class WarmupLinearLR(LRScheduler, AbsBatchStepScheduler):
         if self.total_steps is None:
             self.total_steps = steps
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | torch.Tensor]:
         step = self.last_epoch + 1
         rising = step / max(self.warmup_steps, 1)
         if self.total_steps is None:

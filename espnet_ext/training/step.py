@@ -43,7 +43,8 @@ class Stepper:
         options: TrainOptions,
         device: torch.device,
     ) -> None:
-        self.model, self.optimizer, self.scaler, self.options, self.device = model, optimizer, scaler, options, device
+        self.model: Any = model
+        self.optimizer, self.scaler, self.options, self.device = optimizer, scaler, options, device
         self.distributed = isinstance(model, DistributedDataParallel)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         use_fused(optimizer)

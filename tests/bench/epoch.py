@@ -3,7 +3,7 @@
     python -m tests.bench.epoch [--utterances 144] [--rounds 5] [--threads 2]
 
 The same model (12 + 6 layers of 256, FFN 2048, 4 heads, conv2d subsampling, 4000 sub-words), features, sub-words and
-batch size (9,600 frames); lengths are drawn from a log-normal distribution (median 3.5 s, sigma 0.5), as of read speech.
+batch size (9,600 frames); lengths are log-normal (median 3.5 s, sigma 0.5), as those of read speech are.
 Each system runs in a process of its own, and they take turns epoch by epoch, so that a busy machine slows all alike.
 """
 
