@@ -60,6 +60,15 @@ def test_scores_json_says_where_every_figure_comes_from(root):
     assert result["training_seconds"] == 4321 and result["decode_options"] == {"beam_size": 5}
 
 
+def test_alignments_hold_as_many_errors_as_the_score(root):
+    run()
+    wer = json.loads((root / "exp/asr/test/scores.json").read_text())["scores"]["asr"]["wer"]
+    shown = (root / "exp/asr/test/alignment.asr").read_text()
+    counts = " ".join(f"{name}={wer[name]}" for name in ("substitutions", "deletions", "insertions"))
+    assert counts in shown and re.search(r"^spk\d\d_\d{5}$", shown, re.MULTILINE)
+    assert not (root / "exp/e2e/test/alignment.asr").exists()
+
+
 def test_a_text_system_has_no_real_time_factor_and_a_pipeline_no_training(root):
     run()
     mt, pipeline = (json.loads((root / f"exp/{s}/test/scores.json").read_text()) for s in ("mt", "pipeline"))

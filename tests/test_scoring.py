@@ -89,6 +89,14 @@ def write_lines(path: Path, lines: list[str]) -> str:
     return str(path)
 
 
+def test_alignment_shows_the_utterances_with_errors():
+    shown = make_metric("wer", [["a b c", "d", "=== SENTENCE 1 ==="]], Options()).alignment(
+        ["u1", "u2", "u3"], ["a x c e", "d", ""]
+    )
+    assert shown.startswith("u1\n\nREF: a b c *\nHYP: a x c e\n       S   I\n\nu3\n\nREF: === SENTENCE 1 ===\n")
+    assert "substitutions=1 deletions=4 insertions=1 hits=3" in shown
+
+
 # fmt: off
 COMMANDS = [
     ("bleu", "bleu", GERMAN_OUT, [GERMAN], {}, []),

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.data.datadir import seconds, spans, tables
-from espnet_ext.reporting.tables import is_unspaced
-from espnet_ext.scoring.metrics import UNSPACED_TOKENIZERS, Options, make_metric
+from espnet_ext.scoring.metrics import UNSPACED_TOKENIZERS, Options, error_metric, make_metric
 from espnet_ext.scoring.results import Experiments, read_result, read_significance
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references
 
@@ -96,7 +95,7 @@ def _stream(where: Experiments, systems: list[str], test_set: str, stream: str, 
     """References, outputs and sentence scores of one stream, and the rules by which words are compared."""
     lang = where.language(stream)
     ids, references = read_references(where.data / test_set, lang)
-    unspaced = is_unspaced(lang) if stream == "asr" else options.bleu_tokenize in UNSPACED_TOKENIZERS
+    unspaced = error_metric(lang) == "cer" if stream == "asr" else options.bleu_tokenize in UNSPACED_TOKENIZERS
     metrics = {name: make_metric(name, references, options) for name in SENTENCE_METRICS[stream]}
     shown = {}
     for system in systems:

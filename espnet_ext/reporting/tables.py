@@ -4,12 +4,11 @@ import string
 from dataclasses import dataclass, field
 from typing import Any
 
-from espnet_ext.scoring.metrics import LOWER_IS_BETTER
+from espnet_ext.scoring.metrics import LOWER_IS_BETTER, error_metric
 from espnet_ext.scoring.results import Experiments, read_result, read_significance
 from espnet_ext.scoring.texts import ScoringError
 
 METRIC_NAMES = {"wer": "WER", "cer": "CER", "bleu": "BLEU", "chrf": "chrF", "ter": "TER"}
-UNSPACED_LANGUAGES = ("zh", "yue", "ja", "th", "lo", "km", "my")
 NOTHING = "-"
 
 
@@ -38,13 +37,8 @@ class Table:
 
 
 def score_columns(src_lang: str) -> list[tuple[str, str]]:
-    """(stream, metric) of the score columns; a language without spaces has no words to count errors by."""
-    errors = "cer" if is_unspaced(src_lang) else "wer"
-    return [("asr", errors), ("st", "bleu"), ("st", "chrf"), ("mt", "bleu")]
-
-
-def is_unspaced(lang: str) -> bool:
-    return lang.partition("-")[0] in UNSPACED_LANGUAGES
+    """(stream, metric) of the score columns."""
+    return [("asr", error_metric(src_lang)), ("st", "bleu"), ("st", "chrf"), ("mt", "bleu")]
 
 
 def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:

@@ -4,6 +4,7 @@ Shapes: N utterances, K counts of one metric.
 """
 
 import copy
+import re
 import unicodedata
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from espnet_ext.scoring.texts import ScoringError
 # sacreBLEU's tokenizers for scripts without spaces; TER splits these into characters
 UNSPACED_TOKENIZERS = ("zh", "ja-mecab", "ko-mecab", "char")
 STREAM_METRICS = {"asr": ("wer", "cer"), "st": ("bleu", "chrf", "ter"), "mt": ("bleu", "chrf", "ter")}
+UNSPACED_LANGUAGES = ("zh", "yue", "ja", "th", "lo", "km", "my")
 LOWER_IS_BETTER = ("wer", "cer", "ter")
 
 
@@ -29,6 +31,11 @@ class Options:
     bleu_lowercase: bool = False  # BLEU and chrF
     samples: int = 1000  # resamples of the paired bootstrap
     seed: int = 12345  # of the resamples; sacreBLEU's default
+
+
+def error_metric(src_lang: str) -> str:
+    """How transcripts are judged: a language without spaces has no words to count errors by."""
+    return "cer" if src_lang.partition("-")[0] in UNSPACED_LANGUAGES else "wer"
 
 
 class Metric(Protocol):
@@ -81,11 +88,21 @@ class ErrorRate:
             text = text.lower()
         return without_punctuation(text) if self.options.remove_punctuation else text
 
-    def statistics(self, hypotheses: list[str]) -> np.ndarray:
+    def _process(self, hypotheses: list[str]) -> Any:
         import jiwer
 
         process = jiwer.process_words if self.unit == "word" else jiwer.process_characters
-        result = process(self.references, [self._normalise(text) for text in hypotheses])
+        return process(self.references, [self._normalise(text) for text in hypotheses])
+
+    def alignment(self, ids: list[str], hypotheses: list[str]) -> str:
+        """The utterances with errors, each reference above its hypothesis, with S, D and I below."""
+        import jiwer
+
+        text = jiwer.visualize_alignment(self._process(hypotheses))
+        return re.sub(r"^=== SENTENCE (\d+) ===$", lambda found: ids[int(found[1]) - 1], text, flags=re.MULTILINE)
+
+    def statistics(self, hypotheses: list[str]) -> np.ndarray:
+        result = self._process(hypotheses)
         counts_NK = np.zeros((len(hypotheses), 4))
         for i, chunks in enumerate(result.alignments):
             for chunk in chunks:

@@ -8,8 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from espnet_ext.files import Stamp, write_json
-from espnet_ext.scoring.metrics import STREAM_METRICS, Options, make_metric
+from espnet_ext.files import Stamp, atomic_open, write_json
+from espnet_ext.scoring.metrics import STREAM_METRICS, ErrorRate, Options, error_metric, make_metric
 from espnet_ext.scoring.significance import Resampling, compare_systems
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references, reference_files
 
@@ -121,6 +121,10 @@ def _score_stream(
             scores[system].setdefault(stream, {})[name] = row | metric.details(statistics[system].sum(0))
     for system, texts in hypotheses.items():
         scores[system][stream]["empty_hypotheses"] = sum(not text.strip() for text in texts)
+        if stream == "asr":
+            errors = ErrorRate("word" if error_metric(where.src_lang) == "wer" else "character", references, options)
+            with atomic_open(where.result(system, test_set) / "alignment.asr") as stream_out:
+                stream_out.write(errors.alignment(ids, texts))
     return compared
 
 
