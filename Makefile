@@ -18,7 +18,7 @@ demo: environment ## Make the spoken mini corpus, train and score every system o
 	egs/mini/run.sh
 
 test: setup ## Run the tests.
-	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile
+	python -m pytest -q -n 2 --dist loadfile
 
 check: environment ## Lint, check formatting, check types.
 	ruff check .
