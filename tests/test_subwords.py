@@ -193,6 +193,25 @@ def test_too_large_a_vocabulary_names_one_that_works(tmp_path: Path, kind: str) 
         make(tmp_path, "--type", kind, "--size", largest + 1, de=TEXT["de"])
 
 
+def test_a_size_that_pruning_jumps_over_is_cut_from_above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the mini corpus's English: 318 and 454 can be trained, 400 cannot."""
+    from sentencepiece import SentencePieceTrainer
+
+    train = SentencePieceTrainer.train
+
+    def jump(vocab_size: int, **options: object) -> None:
+        if vocab_size == 49:
+            raise RuntimeError("Vocabulary size too high (49). Please set it to a value <= 44.")
+        train(vocab_size=vocab_size, **options)
+
+    monkeypatch.setattr(SentencePieceTrainer, "train", jump)
+    model = trained(tmp_path / "de", TEXT["de"] * 3, 50, "unigram")
+    assert model.size == len(set(model.tokens)) == 50
+    assert [model.decode(model.encode(line)) for line in TEXT["de"]] == TEXT["de"]
+    assert any(len(token) > 3 for token in model.tokens[5:-1])  # it is the least probable that went
+    assert model.start("mt", "de") == 4 and model.unk not in model.sample(TEXT["de"][0], 1)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -207,6 +226,11 @@ def test_refusals(tmp_path: Path, options: list[str], message: str) -> None:
         make(tmp_path, *options, de=TEXT["de"])
     if smallest := re.search(r"take --size (\d+)", str(error.value)):
         assert Subwords(make(tmp_path, "--size", smallest[1], de=TEXT["de"]) / "de").size == int(smallest[1])
+
+
+def test_no_text_at_all(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="sw/de: there is no text to learn sub-words from"):
+        make(tmp_path, "--type", "char", de=[])
 
 
 def test_training_again_gives_the_same_and_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

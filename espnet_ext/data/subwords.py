@@ -18,7 +18,7 @@ TASKS = ("asr", "st", "mt")
 TYPES = ("unigram", "bpe", "char")
 UNSPACED = {"zh", "ja"}  # written without spaces: a word-start mark would only cost one token a sentence
 THREADS = 4  # fixed: the sums of a training, and so the model, depend on their number
-HUGE = 500_000  # a size that no text here can fill
+HUGE = 500_000  # a size that no text can fill; char then takes what there is
 SENTENCES = 1_000_000  # more lines than this are thinned evenly
 
 
@@ -121,13 +121,13 @@ def train(
     if size is not None and size <= len(specials) + 3:
         raise ValueError(f"{folder}: --size {size} has no room beside {len(specials) + 3} special tokens")
 
-    def fit(size: int | None) -> bytes:
+    def fit(size: int) -> bytes:
         model = io.BytesIO()
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(lines),
             model_writer=model,
             model_type=type,
-            vocab_size=size - 1 if size else HUGE,  # char takes what there is
+            vocab_size=size - 1,  # without <sos/eos>
             character_coverage=character_coverage,
             pad_id=0,
             pad_piece=BLANK,
@@ -145,7 +145,7 @@ def train(
         return model.getvalue()
 
     try:
-        model = fit(size) if size is None else _fit_to_size(fit, size, type)
+        model = _fit_to_size(fit, size or HUGE, type)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
@@ -182,7 +182,7 @@ def _largest(error: RuntimeError) -> int | None:
 
 
 def _cut(model: bytes, size: int) -> bytes:
-    """Leave out the least probable pieces, but no single character: how SentencePiece itself comes to the exact size."""
+    """Leave out the least probable pieces but no single character, which is how SentencePiece comes to its size."""
     from sentencepiece import sentencepiece_model_pb2
 
     proto = sentencepiece_model_pb2.ModelProto.FromString(model)
