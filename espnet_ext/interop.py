@@ -132,7 +132,7 @@ def espnet_task(system: str) -> Any:
 
 def espnet_model_conf(system: str, conf: dict[str, Any]) -> dict[str, Any]:
     """ESPnet's options of the model: loss weights, and so which branches exist."""
-    theirs = {name: conf[name] for name in ("lsm_weight", "length_normalized_loss") if name in conf}
+    theirs: dict[str, Any] = {name: conf[name] for name in ("lsm_weight", "length_normalized_loss") if name in conf}
     if system == "asr":
         return {**theirs, "ctc_weight": conf.get("asr_ctc_weight", 0.3)}
     if system == "mt":

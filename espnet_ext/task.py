@@ -264,7 +264,8 @@ def own_subwords(folder: Path, config: dict[str, Any]) -> tuple[Any, Any]:
     langs = config["src_lang"], config["tgt_lang"]
     joint = "-".join(sorted({lang for lang in langs if lang}))
     names = [joint if config["subwords"] == "joint" else lang for lang in langs]
-    return tuple(
+    source, target = (
         Subwords(folder / "subwords" / name) if name and (folder / "subwords" / name).exists() else None
         for name in names
     )
+    return source, target

@@ -21,7 +21,7 @@ class Model(SpeechModel):
         self.decoder = parts.decoder(parts.src_size) if asr_ctc_weight < 1 else None
         if self.decoder is not None:
             self.share_embeddings(self.decoder)
-        self.ctc = parts.ctc(parts.src_size) if asr_ctc_weight > 0 else None
+        self.ctc: Any = parts.ctc(parts.src_size) if asr_ctc_weight > 0 else None
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
         memory = self.encode(batch["speech"], batch["speech_lengths"])

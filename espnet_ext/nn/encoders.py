@@ -22,8 +22,10 @@ from espnet_ext.nn.sdpa import use_sdpa
 from espnet_ext.nn.subsampling import INPUT_LAYERS
 
 
-class Mended:
+class Mended(nn.Module):
     """What every encoder shares: our input layers beside ESPnet's, lengths that follow the convolutions."""
+
+    embed: Any
 
     def __init__(
         self, input_size: int, output_size: int = 256, input_layer: str | None = "conv2d", **conf: Any

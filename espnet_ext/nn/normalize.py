@@ -6,6 +6,9 @@ from espnet2.layers.global_mvn import GlobalMVN as EspnetGlobalMVN
 
 
 class GlobalMVN(EspnetGlobalMVN):
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(
         self,
         stats_file: str | None = None,
