@@ -17,6 +17,8 @@ EPSILON = 1e-12  # of ESPnet's layer normalisation
 class PositionalEncoding(nn.Module):
     """sqrt(D) x plus the sinusoid of its position, with dropout; has no parameters, like ESPnet's."""
 
+    table_LD: Tensor
+
     def __init__(self, width: int, dropout_rate: float) -> None:
         super().__init__()
         self.scale = math.sqrt(width)
@@ -50,7 +52,7 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(dropout_rate)
 
     def forward(self, x_BLD: Tensor) -> Tensor:
-        return self.w_2(self.dropout(F.relu(self.w_1(x_BLD))))
+        return self.w_2(self.dropout(F.relu_(self.w_1(x_BLD))))
 
 
 class DecoderLayer(nn.Module):
