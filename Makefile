@@ -16,6 +16,7 @@ setup: environment ## Build .venv if it is missing or its pins changed; install 
 
 demo: environment ## Make the spoken mini corpus, train and score every system on it, write the report.
 	egs/mini/run.sh
+	@echo "the table: egs/mini/RESULTS.md; the page to look at: file://$(CURDIR)/egs/mini/report.html"
 
 test: setup ## Run the tests.
 	python -m pytest -q -n 2 --dist loadfile

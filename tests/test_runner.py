@@ -179,7 +179,9 @@ def test_several_gpus_train_under_torchrun_and_slurm_under_srun(recipe: Recipe) 
     result = recipe.run("--dry_run", "--stage", "7", "--stop_stage", "7", "--ngpu", "4")
     assert "torchrun --standalone --nproc_per_node 4 -m espnet_ext.train conf/one.yaml" in result.stdout
     result = recipe.run("--dry_run", "--stage", "7", "--stop_stage", "7", "--ngpu", "1", "--executor", "slurm")
-    expected = "srun --quit-on-interrupt --ntasks 1 --cpus-per-task 2 --gpus 1 python3 -m espnet_ext.train conf/one.yaml"
+    expected = (
+        "srun --quit-on-interrupt --ntasks 1 --cpus-per-task 2 --gpus 1 python3 -m espnet_ext.train conf/one.yaml"
+    )
     assert expected in result.stdout
 
 
