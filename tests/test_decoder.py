@@ -4,7 +4,7 @@ import pytest
 import torch
 from espnet2.asr.decoder.transformer_decoder import TransformerDecoder as EspnetDecoder
 
-from espnet_ext.nn.cache import FIRST_SLOTS, CachedDecoder
+from espnet_ext.nn.cache import CachedDecoder
 from espnet_ext.nn.decoder import TransformerDecoder
 
 SIZE = {"attention_heads": 4, "linear_units": 24, "num_blocks": 2}
@@ -59,12 +59,16 @@ def test_padding_of_memory_and_tokens_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("hypotheses", [1, 3])
-@pytest.mark.parametrize("normalize_before", [True, False])
+@pytest.mark.parametrize("normalize_before, few", [(True, 0), (True, 9), (False, 0)])
 @torch.inference_mode()
-def test_cached_steps_equal_teacher_forcing_at_every_row(hypotheses: int, normalize_before: bool) -> None:
-    """Hypotheses change their parents at random at every step, and utterances leave."""
+def test_cached_steps_equal_teacher_forcing_at_every_row(
+    hypotheses: int, normalize_before: bool, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hypotheses change their parents at random at every step, and utterances leave; by either kind of attention."""
+    monkeypatch.setattr("espnet_ext.nn.cache.FEW", few)
+    monkeypatch.setattr("espnet_ext.nn.cache.FIRST_SLOTS", 20)
     decoder, (memory, lengths) = make(normalize_before), make_memory([20, 13, 5, 18])
-    cache, steps = CachedDecoder(decoder, memory, lengths), FIRST_SLOTS // hypotheses + 6
+    cache, steps = CachedDecoder(decoder, memory, lengths), 20 // hypotheses + 6
     tokens = torch.full((4, 1, 1), VOCABULARY - 1)
     for step in range(steps):
         logp = cache.step(tokens[:, :, -1])

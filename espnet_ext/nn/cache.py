@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from espnet_ext.nn.attention import padding_mask
 from espnet_ext.nn.decoder import DecoderLayer, TransformerDecoder
 
-FIRST_SLOTS = 64  # room at the start; doubled when full
+FIRST_SLOTS = 128  # room at the start; doubled when full
+FEW = 4  # utterances; for more, plain matrix products beat the fused attention on CPUs
 
 
 def fuse(parts: list[nn.Linear]) -> Callable[[Tensor], Tensor]:
@@ -34,56 +35,67 @@ def move_rows(buffer: Tensor, rows: Tensor, changed: Tensor) -> Tensor:
     return buffer[: len(rows)]
 
 
+def read(q_BHKE: Tensor, k_BHSE: Tensor, v_BHSE: Tensor, bias: Tensor | None) -> Tensor:
+    """Attention of few queries to many keys, (B, K, D); `bias` is -inf where a query may not look."""
+    if len(q_BHKE) <= FEW:
+        read_BHKE = F.scaled_dot_product_attention(q_BHKE, k_BHSE, v_BHSE, attn_mask=bias)
+    else:
+        scores_BHKS = (q_BHKE * q_BHKE.size(-1) ** -0.5) @ k_BHSE.transpose(2, 3)
+        if bias is not None:
+            scores_BHKS += bias
+        read_BHKE = scores_BHKS.softmax(-1) @ v_BHSE
+    return read_BHKE.transpose(1, 2).flatten(2)
+
+
 class LayerCache:
     """Keys and values of one decoder layer: those of the memory and those written so far."""
 
     def __init__(self, layer: DecoderLayer, memory_BTD: Tensor) -> None:
         self.layer = layer
-        self.heads = layer.self_attn.heads
-        source = layer.src_attn
-        self.qkv = fuse([layer.self_attn.linear_q, layer.self_attn.linear_k, layer.self_attn.linear_v])
-        self.memory_BT2HE = self.split(fuse([source.linear_k, source.linear_v])(memory_BTD), 2)
-        self.slots_BS2HE = self.memory_BT2HE.new_empty(len(memory_BTD), FIRST_SLOTS, *self.memory_BT2HE.shape[2:])
+        own, source = layer.self_attn, layer.src_attn
+        self.heads = own.heads
+        self.qkv = fuse([own.linear_q, own.linear_k, own.linear_v])
+        memory_kv = self.split(fuse([source.linear_k, source.linear_v])(memory_BTD), 2)
+        self.memory_2BHTE = [x_BHTE.contiguous() for x_BHTE in memory_kv]
+        rows, width = len(memory_BTD), self.memory_2BHTE[0].size(3)
+        self.slots_2BHSE = [memory_BTD.new_empty(rows, self.heads, FIRST_SLOTS, width) for _ in range(2)]
 
-    def split(self, x_BLD: Tensor, parts: int) -> Tensor:
-        return x_BLD.unflatten(-1, (parts, self.heads, -1))
+    def split(self, x_BLD: Tensor, parts: int) -> list[Tensor]:
+        """(B, L, parts * D) as one (B, H, L, E) for each part, without a copy."""
+        return list(x_BLD.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4))
 
-    def write(self, kv_BK2HE: Tensor, written: int) -> Tensor:
+    def write(self, kv_2BHKE: list[Tensor], written: int) -> list[Tensor]:
         """Append this step's keys and values; returns all of them."""
-        rows, new = kv_BK2HE.shape[:2]
-        if written + new > self.slots_BS2HE.size(1):
-            wider = self.slots_BS2HE.new_empty(rows, 2 * (written + new), *kv_BK2HE.shape[2:])
-            wider[:, :written] = self.slots_BS2HE[:, :written]
-            self.slots_BS2HE = wider
-        self.slots_BS2HE[:, written : written + new] = kv_BK2HE
-        return self.slots_BS2HE[:, : written + new]
+        rows, _, new, _ = kv_2BHKE[0].shape
+        if written + new > self.slots_2BHSE[0].size(2):
+            for i, full_BHSE in enumerate(self.slots_2BHSE):
+                wider_BHSE = full_BHSE.new_empty(rows, self.heads, 2 * (written + new), full_BHSE.size(3))
+                wider_BHSE[:, :, :written] = full_BHSE[:, :, :written]
+                self.slots_2BHSE[i] = wider_BHSE
+        for slots_BHSE, x_BHKE in zip(self.slots_2BHSE, kv_2BHKE):
+            slots_BHSE[:, :, written : written + new] = x_BHKE
+        return [slots_BHSE[:, :, : written + new] for slots_BHSE in self.slots_2BHSE]
 
-    def self_attention(self, y_BKD: Tensor, mask_B1KS: Tensor | None, written: int) -> Tensor:
-        q_BK1HE, kv_BK2HE = self.split(self.qkv(y_BKD), 3).split([1, 2], dim=2)
-        return self.read(q_BK1HE[:, :, 0], self.write(kv_BK2HE, written), mask_B1KS, self.layer.self_attn.linear_out)
+    def self_attention(self, y_BKD: Tensor, bias: Tensor | None, written: int) -> Tensor:
+        q_BHKE, *kv_2BHKE = self.split(self.qkv(y_BKD), 3)
+        return self.layer.self_attn.linear_out(read(q_BHKE, *self.write(kv_2BHKE, written), bias))
 
-    def source_attention(self, y_BKD: Tensor, mask_B11T: Tensor | None) -> Tensor:
+    def source_attention(self, y_BKD: Tensor, bias: Tensor | None) -> Tensor:
         # The hypotheses of an utterance are the queries of one attention over its memory.
-        q_BKHE = self.layer.src_attn.linear_q(y_BKD).unflatten(-1, (self.heads, -1))
-        return self.read(q_BKHE, self.memory_BT2HE, mask_B11T, self.layer.src_attn.linear_out)
+        source = self.layer.src_attn
+        return source.linear_out(read(source.split(source.linear_q(y_BKD)), *self.memory_2BHTE, bias))
 
-    def read(self, q_BKHE: Tensor, kv_BS2HE: Tensor, mask: Tensor | None, out: nn.Module) -> Tensor:
-        k_BSHE, v_BSHE = kv_BS2HE.unbind(2)
-        read_BHKE = F.scaled_dot_product_attention(
-            q_BKHE.transpose(1, 2), k_BSHE.transpose(1, 2), v_BSHE.transpose(1, 2), attn_mask=mask
-        )
-        return out(read_BHKE.transpose(1, 2).flatten(2))
-
-    def step(self, x_BKD: Tensor, self_mask: Tensor | None, memory_mask: Tensor | None, written: int) -> Tensor:
+    def step(self, x_BKD: Tensor, own_bias: Tensor | None, memory_bias: Tensor | None, written: int) -> Tensor:
         layer = self.layer
-        x_BKD = layer.add(x_BKD, layer.norm1, lambda y: self.self_attention(y, self_mask, written))
-        x_BKD = layer.add(x_BKD, layer.norm2, lambda y: self.source_attention(y, memory_mask))
+        x_BKD = layer.add(x_BKD, layer.norm1, lambda y: self.self_attention(y, own_bias, written))
+        x_BKD = layer.add(x_BKD, layer.norm2, lambda y: self.source_attention(y, memory_bias))
         return layer.add(x_BKD, layer.norm3, layer.feed_forward)
 
     def keep(self, rows: Tensor, changed: Tensor, frames: int, written: int) -> None:
-        self.memory_BT2HE = move_rows(self.memory_BT2HE, rows, changed)[:, :frames]
-        move_rows(self.slots_BS2HE[:, :written], rows, changed)
-        self.slots_BS2HE = self.slots_BS2HE[: len(rows)]
+        self.memory_2BHTE = [move_rows(x_BHTE, rows, changed)[:, :, :frames] for x_BHTE in self.memory_2BHTE]
+        for slots_BHSE in self.slots_2BHSE:
+            move_rows(slots_BHSE[:, :, :written], rows, changed)
+        self.slots_2BHSE = [slots_BHSE[: len(rows)] for slots_BHSE in self.slots_2BHSE]
 
 
 class CachedDecoder:
@@ -92,10 +104,15 @@ class CachedDecoder:
     def __init__(self, decoder: TransformerDecoder, memory_BTD: Tensor, lengths_B: Tensor) -> None:
         self.decoder = decoder
         self.lengths_B = lengths_B.to(memory_BTD.device)
-        self.memory_mask = padding_mask(self.lengths_B, memory_BTD.size(1))
+        self.dtype = memory_BTD.dtype
+        self.memory_bias = self.bias(padding_mask(self.lengths_B, memory_BTD.size(1)))
         self.layers = [LayerCache(layer, memory_BTD) for layer in decoder.decoders]
         self.ancestors_BKS = torch.ones(len(memory_BTD), 1, 0, dtype=torch.bool, device=memory_BTD.device)
         self.position = 0
+
+    def bias(self, mask: Tensor | None) -> Tensor | None:
+        """What is added to the scores of attention: -inf where the mask is false."""
+        return None if mask is None else torch.zeros_like(mask, dtype=self.dtype).masked_fill_(~mask, -torch.inf)
 
     def states(self, tokens_BK: Tensor) -> Tensor:
         """(B, K, D): the last layer's state after one more token of each hypothesis."""
@@ -103,11 +120,12 @@ class CachedDecoder:
         own = torch.eye(hypotheses, dtype=torch.bool, device=tokens_BK.device).expand(len(tokens_BK), -1, -1)
         self.ancestors_BKS = torch.cat([self.ancestors_BKS, own], dim=2)
         # With one hypothesis at every step so far, all slots are its ancestors.
-        mask = None if written + hypotheses == self.position + 1 else self.ancestors_BKS[:, None]
+        one = written + hypotheses == self.position + 1
+        own_bias = None if one else self.bias(self.ancestors_BKS[:, None])
         embed, encode = self.decoder.embed
         x_BKD = embed(tokens_BK) * encode.scale + encode.rows(self.position, self.position + 1)
         for layer in self.layers:
-            x_BKD = layer.step(x_BKD, mask, self.memory_mask, written)
+            x_BKD = layer.step(x_BKD, own_bias, self.memory_bias, written)
         self.position += 1
         return x_BKD if self.decoder.after_norm is None else self.decoder.after_norm(x_BKD)
 
@@ -126,6 +144,6 @@ class CachedDecoder:
         self.lengths_B = self.lengths_B[rows]
         frames, written = int(self.lengths_B.max()), self.ancestors_BKS.size(2)
         self.ancestors_BKS = self.ancestors_BKS[rows]
-        self.memory_mask = padding_mask(self.lengths_B, frames)
+        self.memory_bias = self.bias(padding_mask(self.lengths_B, frames))
         for layer in self.layers:
             layer.keep(rows, changed, frames, written)

@@ -73,15 +73,16 @@ class Beam:
 
     def choose(self, logp_BKV: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """The best K of all continuations of all hypotheses: scores, tokens, parents."""
-        options, vocabulary = self.options, logp_BKV.size(2)
+        options = self.options
         if self.any_shortest:
             early_B = self.shortest_B > length
             logp_BKV[:, :, self.end] = logp_BKV[:, :, self.end].masked_fill(early_B[:, None], -math.inf)
         if self.ctc is not None:
             return self.choose_with_ctc(logp_BKV)
-        total_BC = (logp_BKV + (self.scores_BK + options.penalty)[:, :, None]).flatten(1)
-        scores_BK, index_BK = top(total_BC, options.beam)
-        return scores_BK, index_BK % vocabulary, index_BK // vocabulary
+        # The best K of all are among the best K of each hypothesis.
+        best_BKC, token_BKC = top(logp_BKV, options.beam)
+        scores_BK, index_BK = top((best_BKC + (self.scores_BK + options.penalty)[:, :, None]).flatten(1), options.beam)
+        return scores_BK, token_BKC.flatten(1).gather(1, index_BK), index_BK // best_BKC.size(2)
 
     def choose_with_ctc(self, logp_BKV: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `choose`, among the candidates that are best without CTC, and the end."""

@@ -14,7 +14,10 @@ def prepare(model: nn.Module, dtype: str = "fp32", device: str = "cpu") -> nn.Mo
     """The model in evaluation mode; bf16 casts it in place, int8 gives a copy with its linear layers quantised."""
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose from {', '.join(DTYPES)}")
-    model = model.eval().to(device)
+    model = model.eval().to(device).to(memory_format=torch.channels_last)  # spares convolutions two copies
+    for part in model.modules():
+        if isinstance(part, nn.ReLU):
+            part.inplace = True
     if dtype == "bf16":
         for system in [getattr(model, name) for name in getattr(model, "composed_of", ())] or [model]:
             for name, part in system.named_children():
