@@ -1,0 +1,303 @@
+"""Decoding beside ESPnet and Hugging Face: `python -m tests.bench.decode`; 12 + 6 layers of 256, beam 5, 2 threads.
+
+Untrained models; the number of tokens is forced. Rounds are interleaved, each figure is the median over the rounds.
+"""
+
+import argparse
+import copy
+import logging
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+VOCABULARY, BEAM, TOKENS, FRAMES, THREADS = 4000, 5, 20, 300, 2
+SIZE = {"attention_heads": 4, "linear_units": 2048}
+DTYPES = ("fp32", "bf16", "int8")
+UTTERANCES = 64
+Timed = Callable[[], int]  # decodes; returns the number of utterances
+
+
+def equal_lengths() -> list[int]:
+    return [FRAMES] * UTTERANCES
+
+
+def real_lengths() -> list[int]:
+    """Frames as in speech corpora of cut talks: log-normal, median 4 s, most from 1 to 12 s."""
+    generator = torch.Generator().manual_seed(1)
+    seconds = (1.4 + 0.6 * torch.randn(UTTERANCES, generator=generator)).exp().clamp(1.0, 12.0)
+    return sorted((seconds * 100).long().tolist(), reverse=True)
+
+
+def features(lengths: list[int]) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(n, 80, generator=generator) for n in lengths]
+
+
+def make_model(input_layer: str, dtype: str = "fp32") -> torch.nn.Module:
+    from argparse import Namespace
+
+    from espnet_ext.search.precision import prepare
+    from espnet_ext.task import STTask, default_config
+
+    torch.manual_seed(0)
+    tokens = [str(i) for i in range(VOCABULARY)]
+    conf = {**default_config(), "model": "e2e", "token_list": tokens, "src_token_list": tokens, "normalize": None}
+    conf |= {"encoder": "transformer", "decoder_conf": {**SIZE, "num_blocks": 6}, "specaug": None}
+    conf["encoder_conf"] = {**SIZE, "num_blocks": 12, "output_size": 256, "input_layer": input_layer}
+    return prepare(STTask.build_model(Namespace(**conf)), dtype)
+
+
+def tokens_of(frames: int) -> int:
+    """20 tokens for 3 s."""
+    return max(1, round(frames * TOKENS / FRAMES))
+
+
+def ours(model: torch.nn.Module, speech: list[torch.Tensor], size: int) -> Timed:
+    from espnet_ext.data.dataset import collate
+
+    def run() -> int:
+        for start in range(0, len(speech), size):
+            part = speech[start : start + size]
+            _, batch = collate([("", {"speech": x.numpy()}) for x in part])
+            ratio = (TOKENS + 0.5) / (FRAMES // 4 - 1)
+            options = model.search_options({"beam": BEAM, "min_ratio": ratio, "max_ratio": ratio})
+            with torch.inference_mode():
+                model.decode(batch, options)
+        return len(speech)
+
+    return run
+
+
+def espnet(model: torch.nn.Module, speech: list[torch.Tensor]) -> Timed:
+    """One utterance at a time, as st_inference does, on the same parameters."""
+    search, encoder = espnet_search(model)
+
+    def run() -> int:
+        for x_TF in speech:
+            espnet_decode(search, encoder, x_TF)
+        return len(speech)
+
+    return run
+
+
+def espnet_search(model: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module]:
+    from espnet.nets.batch_beam_search import BatchBeamSearch
+    from espnet.nets.scorers.length_bonus import LengthBonus
+    from espnet2.asr.decoder.transformer_decoder import TransformerDecoder
+    from espnet2.asr.encoder.transformer_encoder import TransformerEncoder
+
+    logging.disable(logging.WARNING)
+    decoder = TransformerDecoder(VOCABULARY, 256, num_blocks=6, **SIZE).eval()
+    encoder = TransformerEncoder(80, 256, num_blocks=12, input_layer="conv2d", **SIZE).eval()
+    decoder.load_state_dict(model.decoder.state_dict())
+    encoder.load_state_dict(model.encoder.state_dict())
+    end = VOCABULARY - 1
+    scorers = {"decoder": decoder, "length_bonus": LengthBonus(VOCABULARY)}
+    weights = {"decoder": 1.0, "length_bonus": 0.0}
+    search = BatchBeamSearch(scorers, weights, BEAM, VOCABULARY, end, end, pre_beam_score_key="full")
+    return search.eval(), encoder
+
+
+def espnet_decode(search: torch.nn.Module, encoder: torch.nn.Module, x_TF: torch.Tensor) -> list[int]:
+    with torch.no_grad():
+        memory = encoder(x_TF[None], torch.tensor([len(x_TF)]))[0][0]
+        # The least is one below the most: when they are equal ESPnet finds nothing, and decodes a second time.
+        most, least = (TOKENS + 0.5) / (FRAMES // 4 - 1), (TOKENS - 0.5) / (FRAMES // 4 - 1)
+        best = search(x=memory, maxlenratio=most, minlenratio=least)[0]
+    return [token for token in best.yseq.tolist() if token != VOCABULARY - 1]
+
+
+def hugging_face(dtype: str, speech: list[torch.Tensor], size: int) -> Timed:
+    from transformers import (
+        LogitsProcessor,
+        LogitsProcessorList,
+        Speech2TextConfig,
+        Speech2TextForConditionalGeneration,
+    )
+
+    torch.manual_seed(0)
+    sizes = {"encoder_layers": 12, "decoder_layers": 6, "d_model": 256, "vocab_size": VOCABULARY}
+    sizes |= {"encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048, "conv_channels": 512, "max_source_positions": 6000}
+    heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "input_feat_per_channel": 80}
+    number = {"fp32": torch.float32, "bf16": torch.bfloat16}[dtype]
+    model = Speech2TextForConditionalGeneration(Speech2TextConfig(**sizes, **heads)).eval().to(number)
+
+    class EndAt(LogitsProcessor):
+        """The end, and only then, after as many tokens as an utterance is to have."""
+
+        def __init__(self, lengths: list[int]) -> None:
+            self.lengths = torch.tensor(lengths).repeat_interleave(BEAM)
+
+        def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            end, last = model.generation_config.eos_token_id, self.lengths <= ids.size(1) - 1
+            scores[~last, end] = -torch.inf
+            scores[last] = -torch.inf
+            scores[last, end] = 0.0
+            return scores
+
+    def run() -> int:
+        for start in range(0, len(speech), size):
+            part = speech[start : start + size]
+            x = torch.nn.utils.rnn.pad_sequence(part, batch_first=True).to(number)
+            mask = (torch.arange(x.size(1)) < torch.tensor([[len(p)] for p in part])).long()
+            lengths = [tokens_of(len(p)) for p in part]
+            processors = LogitsProcessorList([EndAt(lengths)])
+            with torch.no_grad():
+                model.generate(
+                    input_features=x,
+                    attention_mask=mask,
+                    num_beams=BEAM,
+                    max_new_tokens=max(lengths) + 1,
+                    do_sample=False,
+                    logits_processor=processors,
+                )
+        return len(speech)
+
+    return run
+
+
+def matrix_products(dtype: str, slice_size: int = 4, batch: int = 32) -> Timed:
+    """Only the linear layers of what `ours` computes at equal lengths: no search can be faster with these kernels."""
+    number = torch.bfloat16 if dtype == "bf16" else torch.float32
+    memory, width, hidden = FRAMES // 4 - 1, 256, 2048
+    layers, inputs = [], []
+
+    def add(count: int, rows: int, n_in: int, n_out: int) -> None:
+        layer = torch.nn.Sequential(torch.nn.Linear(n_in, n_out)).to(number)
+        if dtype == "int8":
+            layer = torch.ao.quantization.quantize_dynamic(layer, {torch.nn.Linear}, dtype=torch.qint8)
+        layers.append((count, layer))
+        inputs.append(torch.randn(rows, n_in, dtype=number))
+
+    slices = batch // slice_size
+    add(12 * slices * 4, slice_size * memory, width, width)
+    add(12 * slices, slice_size * memory, width, hidden)
+    add(12 * slices, slice_size * memory, hidden, width)
+    add(6, batch * memory, width, 2 * width)
+    rows = batch * BEAM
+    add(6 * TOKENS, rows, width, 3 * width)
+    add(6 * TOKENS * 3, rows, width, width)
+    add(6 * TOKENS, rows, width, hidden)
+    add(6 * TOKENS, rows, hidden, width)
+    add(TOKENS, rows, width, VOCABULARY)
+
+    def run() -> int:
+        with torch.inference_mode():
+            for (count, layer), x in zip(layers, inputs):
+                for _ in range(count):
+                    layer(x)
+        return batch
+
+    return run
+
+
+def measure(runs: dict[str, Timed], rounds: int) -> dict[str, float]:
+    """Utterances per second of each, the median of interleaved rounds after one to warm up."""
+    speeds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            done = run()
+            if number:
+                speeds[name].append(done / (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in speeds.items()}
+
+
+def table(title: str, speeds: dict[str, float], columns: dict[str, str]) -> None:
+    """Markdown: each run's speed, and its ratio to the runs that `columns` names."""
+    print(f"\n{title}\n\n| run | utterances/s | {' | '.join(f'x {name}' for name in columns)} |")
+    print("|---" * (len(columns) + 2) + "|")
+    for name, speed in speeds.items():
+        ratios = [f"{speed / speeds[base]:.2f}" for base in columns.values()]
+        print(f"| {name} | {speed:.1f} | {' | '.join(ratios)} |")
+    sys.stdout.flush()
+
+
+def identity(utterances: int) -> None:
+    """How often the 1-best equals ESPnet's on the same parameters, in fp32."""
+    model = make_model("conv2d")
+    for parameter in model.parameters():  # or every hypothesis would be about as probable as any other
+        if parameter.dim() == 2:
+            parameter.data.mul_(1.5)
+    search, encoder = espnet_search(model)
+    speech = features(real_lengths()[:: UTTERANCES // utterances][:utterances])
+    ratio = (TOKENS + 0.5) / (FRAMES // 4 - 1)
+    options = model.search_options({"beam": BEAM, "max_ratio": ratio})
+    same = 0
+    for x_TF in speech:
+        with torch.inference_mode():
+            batch = {"speech": x_TF[None], "speech_lengths": torch.tensor([len(x_TF)])}
+            found = model.decode(batch, options)["st"][0][0].tokens
+            memory = encoder(x_TF[None], torch.tensor([len(x_TF)]))[0][0]
+            best = search(x=memory, maxlenratio=ratio)[0].yseq.tolist()
+        same += found == [token for token in best if token != VOCABULARY - 1]
+    print(f"\n1-best equal to ESPnet's in fp32: {same} of {len(speech)}")
+
+
+def peak_memory() -> None:
+    """Of a process that decodes one batch, or eight: it should not grow."""
+    print("\n| utterances of 3 s | batch | peak memory, MB |\n|---|---|---|")
+    for count, size in ((32, 32), (256, 32), (8, 8)):
+        command = [sys.executable, "-m", "tests.bench.decode", "--peak", str(count), str(size)]
+        print(
+            f"| {count} | {size} | {subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).split()[-1]} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.decode", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", nargs="+", default=["espnet", "equal", "real", "one", "memory"])
+    parser.add_argument("--batch_sizes", type=int, nargs="+", default=[16, 32, 64])
+    parser.add_argument("--peak", type=int, nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    if args.peak:
+        ours(make_model("conv2d"), features([FRAMES] * args.peak[0]), args.peak[1])()
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        return
+    print(f"python -m tests.bench.decode --rounds {args.rounds} --parts {' '.join(args.parts)}")
+    if "espnet" in args.parts:
+        speech, exact = features(equal_lengths())[:32], make_model("conv2d")
+        runs = {"ESPnet fp32": espnet(exact, speech[:6])}
+        runs |= {f"ours {d}, batch 32": ours(make_model("conv2d", d), speech, 32) for d in DTYPES}
+        runs["ours fp32, batch 1"] = ours(exact, speech[:6], 1)
+        title = "Same checkpoint as ESPnet (conv2d input), 3 s, 20 tokens"
+        table(title, measure(runs, args.rounds), {"ESPnet": "ESPnet fp32"})
+        identity(32)
+    for part, lengths in (("equal", equal_lengths()), ("real", real_lengths())):
+        if part in args.parts:
+            compare(part, features(lengths), args)
+    if "one" in args.parts:
+        speech = features(equal_lengths())[:6]
+        runs = {f"Hugging Face {d}": hugging_face(d, speech, 1) for d in DTYPES[:2]}
+        runs |= {f"ours {d}": ours(make_model("conv1d", d), speech, 1) for d in DTYPES}
+        columns = {"HF fp32": "Hugging Face fp32", "HF bf16": "Hugging Face bf16"}
+        table("Batch 1, conv1d input, 3 s, 20 tokens", measure(runs, args.rounds), columns)
+    if "memory" in args.parts:
+        peak_memory()
+
+
+def compare(part: str, speech: list[torch.Tensor], args: argparse.Namespace) -> None:
+    """Ours and Hugging Face's, each at its best batch size."""
+    runs: dict[str, Timed] = {}
+    models = {dtype: make_model("conv1d", dtype) for dtype in DTYPES}
+    for size in args.batch_sizes:
+        runs |= {f"Hugging Face {d}, batch {size}": hugging_face(d, speech, size) for d in DTYPES[:2]}
+        runs |= {f"ours {d}, batch {size}": ours(copy.copy(models[d]), speech, size) for d in DTYPES}
+    if part == "equal":
+        runs |= {f"linear layers alone {d}": matrix_products(d) for d in DTYPES}
+    speeds = measure(runs, args.rounds)
+    best = {
+        d: max((n for n in speeds if n.startswith(f"Hugging Face {d}")), key=speeds.__getitem__) for d in DTYPES[:2]
+    }
+    table(f"conv1d input, {part} lengths", speeds, {f"best HF {d}": name for d, name in best.items()})
+
+
+if __name__ == "__main__":
+    main()
