@@ -53,18 +53,19 @@ class Stepper:
         """Update the parameters from `group`; `place` says in messages where we are."""
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # of loss * weight, of weight
         stats = []
-        for i, (utt_ids, batch) in enumerate(group):
-            waits = self.distributed and i < len(group) - 1  # gradients meet at the last batch of the group
-            try:
+        utt_ids, batch = group[0]
+        try:
+            for i, (utt_ids, batch) in enumerate(group):
+                waits = self.distributed and i < len(group) - 1  # gradients meet at the last batch of the group
                 with self.model.no_sync() if waits else nullcontext():
                     loss, batch_stats, weight = self._backward(batch, counts=bool(utt_ids))
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                raise out_of_memory(place, utt_ids, batch, self.options.batch_bins) from error
-            sums += torch.stack([loss, weight]).double()
-            stats.append((batch_stats, weight))
-        return self._update(sums, stats)
+                sums += torch.stack([loss, weight]).double()
+                stats.append((batch_stats, weight))
+            return self._update(sums, stats)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise out_of_memory(place, utt_ids, batch, self.options.batch_bins) from error
 
     def _backward(self, batch: dict[str, Any], counts: bool) -> tuple[torch.Tensor, dict[str, Any], torch.Tensor]:
         with autocast(self.device, self.options.amp):
