@@ -136,6 +136,7 @@ def main() -> None:
     for name, texts in sets.items():
         stamp = Stamp(args.data / name, sources, size=args.size, seed=args.seed, audio=audio)
         if made or not stamp.is_current():
+            stamp.path.unlink(missing_ok=True)  # until all of its files are written
             prepare.write_data_dir(args.data / name, data_dir(name, texts, said.get(name, [])), nj=args.nj)
             stamp.write()
 
