@@ -15,6 +15,7 @@ from espnet_ext.task import load_experiment
 from espnet_ext.training.config import check_names, read_config
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.history import read_history
+from espnet_ext.training.step import Stepper
 from tests.tiny_train import arguments, make_dumps, write_config
 
 
@@ -160,3 +161,35 @@ def test_what_set_cannot_change_is_refused(tmp_path, changes, message):
 def test_names_that_are_known_pass(tmp_path):
     changes = ["model_conf.lsm_weight=0.1", "optim_conf.betas=[0.9, 0.98]", "decode.beam=3", "specaug=specaug"]
     check_names(read_config(write_config(tmp_path / "e2e.yaml"), changes), "e2e.yaml")
+
+
+class Crash(Exception):
+    """What a kill is to the files: nothing more is written."""
+
+
+@pytest.mark.parametrize("steps", [1, 5, 9])
+def test_a_crash_changes_no_bit_of_a_whole_system(root, monkeypatch, steps):
+    """With SpecAugment's time warp, dropout, sampled sub-words and bf16: all of ESPnet's and our randomness."""
+    changed = {"specaug": "specaug", "amp": "bf16", "subword_sampling": {"alpha": 0.2}, "checkpoint_minutes": 0.0}
+    warp = {"apply_time_warp": True, "freq_mask_width_range": [0, 20], "time_mask_width_range": [0, 9]}
+    undisturbed, crashed = f"whole{steps}", f"crashed{steps}"
+    for name in (undisturbed, crashed):
+        write_config(root / "conf" / f"{name}.yaml", model="e2e", specaug_conf=warp, greedy_every=0, **changed)
+    train.main(arguments(root, undisturbed))
+    step = Stepper.step
+    taken = []
+
+    def crash(self, *given):
+        taken.append(given)
+        if len(taken) > steps:
+            raise Crash
+        return step(self, *given)
+
+    monkeypatch.setattr(Stepper, "step", crash)
+    with pytest.raises(Crash):
+        train.main(arguments(root, crashed))
+    monkeypatch.undo()
+    torch.manual_seed(steps)
+    train.main(arguments(root, crashed))
+    states = [torch.load(root / "exp" / name / "model.pth", weights_only=True) for name in (undisturbed, crashed)]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
