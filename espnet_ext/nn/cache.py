@@ -35,7 +35,7 @@ def move_rows(buffer: Tensor, rows: Tensor, changed: Tensor) -> Tensor:
     return buffer[: len(rows)]
 
 
-def read(q_BHKE: Tensor, k_BHSE: Tensor, v_BHSE: Tensor, bias: Tensor | None) -> Tensor:
+def read(q_BHKE: Tensor, bias: Tensor | None, k_BHSE: Tensor, v_BHSE: Tensor) -> Tensor:
     """Attention of few queries to many keys, (B, K, D); `bias` is -inf where a query may not look."""
     if len(q_BHKE) <= FEW:
         read_BHKE = F.scaled_dot_product_attention(q_BHKE, k_BHSE, v_BHSE, attn_mask=bias)
@@ -78,12 +78,12 @@ class LayerCache:
 
     def self_attention(self, y_BKD: Tensor, bias: Tensor | None, written: int) -> Tensor:
         q_BHKE, *kv_2BHKE = self.split(self.qkv(y_BKD), 3)
-        return self.layer.self_attn.linear_out(read(q_BHKE, *self.write(kv_2BHKE, written), bias))
+        return self.layer.self_attn.linear_out(read(q_BHKE, bias, *self.write(kv_2BHKE, written)))
 
     def source_attention(self, y_BKD: Tensor, bias: Tensor | None) -> Tensor:
         # The hypotheses of an utterance are the queries of one attention over its memory.
         source = self.layer.src_attn
-        return source.linear_out(read(source.split(source.linear_q(y_BKD)), *self.memory_2BHTE, bias))
+        return source.linear_out(read(source.split(source.linear_q(y_BKD)), bias, *self.memory_2BHTE))
 
     def step(self, x_BKD: Tensor, own_bias: Tensor | None, memory_bias: Tensor | None, written: int) -> Tensor:
         layer = self.layer
