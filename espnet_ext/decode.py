@@ -19,9 +19,9 @@ from espnet_ext.search.options import Hypothesis, SearchOptions
 
 DTYPES = ("fp32", "bf16", "int8")
 SHARD = 256  # utterances; what is lost when a job dies
+FRAMES, SAMPLES = 100, 16000  # per second of features and of waveforms
 BINS = {"speech": 20_000, "src_text": 2_000}  # frames or tokens of a batch
 SHORTEST = {"speech": 10, "src_text": 1}  # less holds no word and is not searched
-FRAME_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Settings:
     search: dict[str, Any]
     dtype: str
     device: str
+    src_lang: str | None = None
 
 
 @functools.lru_cache(maxsize=1)
@@ -54,10 +55,22 @@ def open_data(settings: Settings, experiment: Any) -> Any:
     """What the system reads of the set, by position in the order of ids."""
     from espnet_ext.data.dataset import SpeechTextData
 
-    languages = experiment.config.get("src_lang"), experiment.config.get("tgt_lang")
+    config, name = experiment.config, experiment.model.inputs[0]
+    if frames_per_second(experiment.model) != FRAMES or (name == "src_text" and not config.get("src_lang")):
+        from espnet_ext.data.inputs import Sentences, Waveforms
+
+        if name == "speech":
+            return Waveforms(settings.dump)
+        return Sentences(settings.dump, settings.src_lang, experiment.src_subwords)
+    languages = config.get("src_lang"), config.get("tgt_lang")
     return SpeechTextData(
         settings.dump, *languages, experiment.src_subwords, experiment.tgt_subwords, names=experiment.model.inputs
     )
+
+
+def frames_per_second(model: Any) -> int:
+    """Of what the system reads: feature frames, or samples if it has a frontend of its own."""
+    return SAMPLES if model.inputs[0] == "speech" and getattr(model, "frontend", None) is not None else FRAMES
 
 
 def decode_batch(model: Any, batch: dict[str, Any], options: dict[str, SearchOptions], device: str) -> dict[str, Any]:
@@ -65,7 +78,7 @@ def decode_batch(model: Any, batch: dict[str, Any], options: dict[str, SearchOpt
     import torch
 
     name = model.inputs[0]
-    long_B = batch[f"{name}_lengths"] >= SHORTEST[name]
+    long_B = batch[f"{name}_lengths"] >= SHORTEST[name] * frames_per_second(model) // FRAMES
     found = {}
     if bool(long_B.any()):
         with torch.inference_mode():
@@ -127,7 +140,7 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     settings = replace(settings, search=given)
     data = open_data(settings, experiment)
     shards = args.nj if args.executor == "slurm" else max(args.nj, -(-len(data) // SHARD))
-    bins = args.batch_bins or BINS[model.inputs[0]]
+    bins = args.batch_bins or BINS[model.inputs[0]] * frames_per_second(model) // FRAMES
     batches = plan(settings, data, shards, bins, args.batch_size)
     digest = hashlib.sha256(f"{stamp.key} {settings} {batches}".encode()).hexdigest()[:16]
     folder = settings.out / ".shards"
@@ -173,7 +186,7 @@ def write_results(settings: Settings, experiment: Any, data: Any, paths: list[Pa
         print(f"{settings.out}: {empty} hypotheses are empty", file=sys.stderr)
     summary = {
         "utterances": len(keys),
-        "audio_seconds": float(data.lengths[:, 0].sum()) * FRAME_SECONDS if speech else None,
+        "audio_seconds": float(data.lengths[:, 0].sum()) / frames_per_second(model) if speech else None,
         "decode_seconds": sum(shard["seconds"] for shard in shards),  # of all jobs together, without loading
         "peak_memory_mb": max((shard["peak_memory_mb"] for shard in shards), default=None),
         "empty": empty,
@@ -198,14 +211,18 @@ def made_from(exp: Path, dump: Path) -> list[Path]:
     for part in ("asr", "mt"):
         if isinstance(config.get(part), str):
             files += made_from(exp / config[part], dump)
-    inputs = [dump / "feats.index.npy", *sorted(dump.glob("text.*/meta.json"))]
+    inputs = [dump / "feats.index.npy", dump / "wav.scp", dump / "segments", *sorted(dump.glob("text.*/meta.json"))]
     return list(dict.fromkeys([*files, *(path for path in inputs if path.exists())]))
 
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m espnet_ext.decode", description=__doc__)
     parser.add_argument("exp", type=Path, help="experiment directory, of ours or ESPnet's")
-    parser.add_argument("dump", type=Path, help="dump directory of the test set")
+    parser.add_argument(
+        "dump",
+        type=Path,
+        help="dump directory of the test set; for ESPnet's systems that read waveforms, its data directory",
+    )
     parser.add_argument("--out", type=Path, help="where the result goes; default EXP/<name of DUMP>")
     parser.add_argument("--nj", type=int, default=1, help="parallel jobs")
     parser.add_argument("--executor", choices=EXECUTORS, default="local")
@@ -213,6 +230,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--dtype", choices=DTYPES, default="fp32", help="number format; int8 is for the CPU")
     parser.add_argument("--batch_size", type=int, default=32, help="most utterances of a batch")
     parser.add_argument("--batch_bins", type=int, help="most frames (or tokens of text) of a batch, padding included")
+    parser.add_argument("--src_lang", help="language that an MT system of ESPnet's reads; ours know it")
     search = parser.add_argument_group("search", "these override the `decode:` section of the system's configuration")
     for item in fields(SearchOptions):
         kind = type(item.default)
@@ -225,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = args.out or args.exp / args.dump.resolve().name
     given = {item.name: getattr(args, item.name) for item in fields(SearchOptions)}
     search = {name: value for name, value in given.items() if value is not None}
-    settings = Settings(args.exp, args.dump, out, search, args.dtype, args.device)
+    settings = Settings(args.exp, args.dump, out, search, args.dtype, args.device, args.src_lang)
     try:
         SearchOptions(**search)
         if not args.dump.is_dir():

@@ -4,14 +4,19 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
+from espnet2.bin.st_inference import Speech2Text as StInference
 
 from espnet_ext import decode
-from espnet_ext.files import read_table
+from espnet_ext.data.ark import FeatureReader
+from espnet_ext.files import read_table, write_table
 from espnet_ext.nn.base import BaseModel
 from espnet_ext.search.precision import prepare
 from espnet_ext.task import load_experiment
+from tests.test_interop import CASES, save_as_espnet
 from tests.tiny_exp import LENGTHS, make_dump, make_system
 
 RESULTS = {"asr": ["asr"], "e2e": ["st"], "mt": ["mt"], "pipeline": ["asr", "st"]}
@@ -32,6 +37,10 @@ def run(recipe: Path, system: str, out: Path, *options: str) -> dict[str, bytes]
     """The bytes of each result file; those that hold times excepted."""
     decode.main([str(recipe / "exp" / system), str(recipe / "dump/test"), "--out", str(out), *options])
     return {p.name: p.read_bytes() for p in sorted(out.iterdir()) if p.name.startswith(("hyp.", "nbest."))}
+
+
+def run_on(exp: Path, dump: Path, *options: str) -> None:
+    decode.main([str(exp), str(dump), *options])
 
 
 @pytest.mark.parametrize("system", RESULTS)
@@ -149,6 +158,53 @@ def test_errors_say_what_to_do(
     with pytest.raises(SystemExit) as error:
         decode.main([str(recipe / exp), str(recipe / dump), "--out", str(tmp_path), *options])
     assert message in str(error.value)
+
+
+def test_espnet_experiment_gives_what_st_inference_gives(recipe: Path, tmp_path: Path) -> None:
+    """The 1-best text of every utterance; ESPnet searches one at a time."""
+    task, config = CASES["st"]
+    exp = tmp_path / "exp/st"
+    model = save_as_espnet(exp, task, **config)
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            parameter.data.mul_(2.0)
+    torch.save(model.state_dict(), exp / "valid.acc.ave.pth")
+    run_on(exp, recipe / "dump/test", "--penalty", "0.5", "--max_ratio", "0.9")
+    found = dict(read_table(exp / "test/hyp.st"))
+    theirs = StInference(exp / "config.yaml", exp / "valid.acc.ave.pth", beam_size=5, penalty=0.5, maxlenratio=0.9)
+    reader = FeatureReader(recipe / "dump/test")
+    for i, frames in enumerate(LENGTHS):
+        wanted = " ".join(theirs(reader.read(i))[0][0].split()) if frames >= 10 else ""
+        assert found[f"utt{i}"] == wanted, i
+    assert len(set(found.values())) > 4
+
+
+def test_espnet_experiment_that_reads_waveforms(tmp_path: Path) -> None:
+    task, config = CASES["asr-waveform"]
+    save_as_espnet(tmp_path / "exp/asr", task, **config)
+    data, random = tmp_path / "data/test", np.random.default_rng(0)
+    data.mkdir(parents=True)
+    for key, seconds in (("a", 0.05), ("b", 1.0), ("c", 0.7)):
+        soundfile.write(data / f"{key}.wav", 0.1 * random.normal(size=int(16000 * seconds)), 16000)
+    write_table(data / "wav.scp", [(key, str(data / f"{key}.wav")) for key in "abc"])
+    run_on(tmp_path / "exp/asr", data, "--max_ratio", "0.3", "--min_ratio", "0.2")
+    hypotheses = dict(read_table(tmp_path / "exp/asr/test/hyp.asr"))
+    assert hypotheses["a"] == "" and all(hypotheses[key] for key in "bc")
+    summary = json.loads((tmp_path / "exp/asr/test/decode.json").read_text())
+    assert summary["audio_seconds"] == pytest.approx(1.75)
+    (data / "wav.scp").unlink()
+    with pytest.raises(SystemExit, match=r"no wav\.scp; this system reads waveforms, so give it a data directory"):
+        run_on(tmp_path / "exp/asr", data)
+
+
+def test_espnet_experiment_that_reads_text(recipe: Path, tmp_path: Path) -> None:
+    task, config = CASES["mt"]
+    save_as_espnet(tmp_path / "exp/mt", task, **config)
+    with pytest.raises(SystemExit, match="give --src_lang"):
+        run_on(tmp_path / "exp/mt", recipe / "dump/test")
+    run_on(tmp_path / "exp/mt", recipe / "dump/test", "--src_lang", "en", "--min_ratio", "0.5")
+    texts = [text for _, text in read_table(recipe / "data/test/text.en")]
+    assert [bool(text) for _, text in read_table(tmp_path / "exp/mt/test/hyp.mt")] == [bool(text) for text in texts]
 
 
 def test_every_single_system_says_how_it_searches(recipe: Path) -> None:
