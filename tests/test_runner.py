@@ -185,6 +185,12 @@ def test_several_gpus_train_under_torchrun_and_slurm_under_srun(recipe: Recipe) 
     assert expected in result.stdout
 
 
+def test_decoding_is_where_training_is(recipe: Recipe) -> None:
+    for ngpu, device in (("0", "cpu"), ("1", "cuda")):
+        result = recipe.run("--dry_run", "--stage", "8", "--stop_stage", "8", "--ngpu", ngpu)
+        assert result.stdout.count(f"--device {device} ") == 4
+
+
 def test_help_lists_every_option_with_its_value(recipe: Recipe) -> None:
     table = (ROOT / "utils" / "st.sh").read_text().partition("\nhere=")[0]
     names = [line.partition("=")[0] for line in table.splitlines() if "=" in line and not line.startswith(("#", "set"))]

@@ -8,7 +8,7 @@ stage=1              # First stage to run.
 stop_stage=10        # Last stage to run.
 dry_run=false        # Print the commands without running them.
 nj=2                 # Parallel CPU jobs.
-ngpu=0               # GPUs to train with; 0 means the CPU.
+ngpu=0               # GPUs to train with; 0 means the CPU, also for decoding.
 executor=local       # Where jobs run: local or slurm.
 exp=exp              # Folder of the experiments.
 systems=             # Systems to train and decode, in this order; each has a conf/<system>.yaml.
@@ -53,6 +53,8 @@ resampling=()
 jobs=(--nj "$nj" --executor "$executor")
 langs=(--src_lang "$src_lang" --tgt_lang "$tgt_lang")
 
+device=cpu
+[ "$ngpu" -eq 0 ] || device=cuda
 launch=(python3)
 [ "$ngpu" -le 1 ] || launch=(torchrun --standalone --nproc_per_node "$ngpu")
 [ "$executor" = local ] || launch=(srun --quit-on-interrupt --ntasks 1 --cpus-per-task "$nj" --gpus "$ngpu" "${launch[@]}")
@@ -93,7 +95,8 @@ pages=$exp/
 
     for system in $systems; do
         for name in $test_sets; do
-            stage 8 "decode $name with $system" python3 -m espnet_ext.decode "$exp/$system" "dump/$name" "${jobs[@]}"
+            stage 8 "decode $name with $system" python3 -m espnet_ext.decode "$exp/$system" "dump/$name" \
+                --device "$device" "${jobs[@]}"
         done
     done
 
