@@ -98,7 +98,7 @@ def measure(dump: Path, models: list[Subwords], order: list[int]) -> None:
             dataset = SpeechTextData(dump, *LANGS, *models, names=names, sample=sample)
             process = context.Process(target=worker, args=(dataset, order, found))
             process.start()
-            added = ", ".join(f"{name} +{value:.0f} MB" for name, value in found.get().items())
+            added = ", ".join(f"{name} {round(value):+d} MB" for name, value in found.get().items())
             process.join()
             kind = "sampling" if sample else "ids"
             print(f"| {method}ed worker, {LINES:,} pairs at random, {kind} | {added} | 100 MB |")
