@@ -1,6 +1,6 @@
 # From a fresh clone, `make demo` and `make test` do all the set-up and then their job.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-SHELL_FILES = $(shell git ls-files '*.sh' .ci/run)
+SHELL_FILES = $(wildcard tools/*.sh utils/*.sh egs/*/*.sh egs/*/local/*.sh) .ci/run
 
 .DEFAULT_GOAL := help
 .PHONY: help environment setup demo test check bench clean
