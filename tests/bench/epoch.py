@@ -108,7 +108,7 @@ def espnet_arguments(root: Path) -> list[str]:
         "batch_type": "numel",
         "batch_bins": FRAMES * 80,
         "optim": "adamw",
-        "optim_conf": ["lr=1e-4"],
+        "optim_conf": ["lr=0.0001"],
         "encoder": "transformer",
         "encoder_conf": [f"{k}={v}" for k, v in ENCODER.items()],
         "decoder": "transformer",
