@@ -99,5 +99,5 @@ class Checkpoint:
 
 def remove_leftovers(folder: Path) -> None:
     """Delete the temporary files of a run that was killed while it saved."""
-    for path in folder.glob(".*.pth.*.tmp"):
+    for path in folder.glob(".*.tmp"):
         path.unlink(missing_ok=True)
