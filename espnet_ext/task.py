@@ -34,6 +34,7 @@ from espnet2.utils.types import int_or_none
 from torch import nn
 
 from espnet_ext import interop, models
+from espnet_ext.allocator import keep_freed_memory
 from espnet_ext.nn.decoder import TransformerDecoder
 from espnet_ext.nn.dropout import use_fast_dropout
 from espnet_ext.nn.encoders import ENCODERS
@@ -154,6 +155,11 @@ class STTask(AbsTask):
         group.add_argument("--ctc_conf", action=NestedDictAction, default={}, help="Options of ESPnet's CTC.")
         for choice in cls.class_choices_list:
             choice.add_arguments(group)
+
+    @classmethod
+    def main_worker(cls, args: argparse.Namespace) -> None:
+        keep_freed_memory()
+        super().main_worker(args)
 
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> AbsESPnetModel:

@@ -21,6 +21,8 @@ from espnet_ext.nn.padding import PaddingFreeConvolutions, length_mask, zero_pad
 from espnet_ext.nn.sdpa import use_sdpa
 from espnet_ext.nn.subsampling import INPUT_LAYERS
 
+SLICE_FRAMES = 1000  # of an input that is convolved at once
+
 
 class Mended(nn.Module):
     """What every encoder shares: our input layers beside ESPnet's, lengths that follow the convolutions."""
@@ -58,8 +60,21 @@ class Mended(nn.Module):
         for conv in self.embed.conv:
             if hasattr(conv, "stride"):
                 lengths_B = (lengths_B - conv.kernel_size[0]) // conv.stride[0] + 1
-        xs, _ = self.embed(xs, None)
-        return xs, lengths_B.clamp(min=1)
+        return self.convolve(xs), lengths_B.clamp(min=1)
+
+    def convolve(self, x_BTF: torch.Tensor) -> Any:
+        """ESPnet's subsampling; on a CPU a few utterances at a time, so that freed memory is used again.
+
+        The memory allocator hands blocks over 32 MB back to the system, and clearing new ones takes longer than a
+        convolution's own work on them.
+        """
+        rows = max(1, SLICE_FRAMES // x_BTF.size(1))
+        if x_BTF.device.type != "cpu" or rows >= x_BTF.size(0):
+            return self.embed(x_BTF, None)[0]
+        slices = [self.embed(part, None)[0] for part in x_BTF.split(rows)]
+        if isinstance(slices[0], tuple):  # relative positions are the same for all
+            return torch.cat([x for x, _ in slices]), slices[0][1]
+        return torch.cat(slices)
 
 
 class FullContext(Mended):

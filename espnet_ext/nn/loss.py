@@ -37,5 +37,5 @@ def smoothed_cross_entropy(
 def accuracy(logits_BLV: torch.Tensor, targets_BL: torch.Tensor) -> torch.Tensor:
     """The share of target tokens that the model, shown the true prefix, ranks first."""
     real_BL = targets_BL != IGNORE
-    hits = (logits_BLV.detach().argmax(-1) == targets_BL) & real_BL
+    hits = (logits_BLV.detach().max(-1).indices == targets_BL) & real_BL
     return hits.sum() / real_BL.sum()

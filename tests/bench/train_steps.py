@@ -4,17 +4,17 @@
 
 12 + 6 layers of 256, FFN 2048, 4 heads, 4000 sub-words, 24 utterances of 400 frames, 25 tokens, 2 threads; conv2d
 subsampling against ESPnet, conv1d against Hugging Face. Every round takes one step of each, so that what else the
-machine does slows all alike. Peak memory is that of a process of its own for each.
+machine does slows all alike. Each has a process of its own; memory is the peak less what it had before the first step.
 """
 
 import argparse
+import multiprocessing
 import os
 import statistics
-import subprocess
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 import torch
 
@@ -22,7 +22,10 @@ FRAMES, TOKENS, UTTERANCES, VOCABULARY, WIDTH, THREADS = 400, 25, 24, 4000, 256,
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 VARIANTS = ("ours conv2d", "espnet conv2d", "ours conv1d", "hf conv1d")
 PEERS = {"ours conv2d": "espnet conv2d", "ours conv1d": "hf conv1d"}
+WARM_UP = 2  # rounds that are not counted
 Step = Callable[[torch.dtype], None]
+Key = tuple[str, str]  # model and type
+Seconds = dict[Key, list[float]]
 
 
 def layers(blocks: int) -> dict[str, int]:
@@ -90,32 +93,41 @@ def make(variant: str) -> Step:
     return make_step(model, lambda: model(**{k: v.clone() for k, v in given.items()})[0], fused=who == "ours")
 
 
-def measure(variants: list[str], types: list[str], rounds: int) -> dict[tuple[str, str], list[float]]:
-    """Seconds of each step, a round at a time."""
-    steps = {variant: make(variant) for variant in variants}
-    seconds: dict[tuple[str, str], list[float]] = {(v, t): [] for v in variants for t in types}
-    for number in range(rounds + 1):
-        for (variant, dtype), taken in seconds.items():
-            start = time.perf_counter()
-            steps[variant](TYPES[dtype])
-            if number:  # the first round warms up
-                taken.append(time.perf_counter() - start)
-    return seconds
+def serve(requests: Connection, variant: str) -> None:
+    """A process of its own for one model: takes a step for every type that it is sent, and answers the seconds."""
+    torch.set_num_threads(THREADS)
+    if variant.startswith("ours"):
+        from espnet_ext.allocator import keep_freed_memory
 
-
-def peak_memory(variant: str, dtype: str) -> float:
-    """GB that a process of its own needs for two steps, less what it has before the first."""
-    command = [sys.executable, "-m", "tests.bench.train_steps", "--memory", variant, "--types", dtype]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1])
-
-
-def print_memory(variant: str, dtype: str) -> None:
+        keep_freed_memory()  # as our training does
     step = make(variant)
     before = resident("VmRSS")
-    for _ in range(2):
+    while (dtype := requests.recv()) is not None:
+        start = time.perf_counter()
         step(TYPES[dtype])
-    print((resident("VmHWM") - before) / 1e6)
+        requests.send((time.perf_counter() - start, (resident("VmHWM") - before) / 1e6))
+
+
+def measure(variants: list[str], types: list[str], rounds: int) -> tuple[Seconds, dict[Key, float]]:
+    """Seconds of each step, a round at a time, and the memory that each model's process took for them."""
+    spawn = multiprocessing.get_context("spawn")
+    keys = [(variant, dtype) for variant in variants for dtype in types]
+    pipes = {key: spawn.Pipe() for key in keys}
+    workers = [spawn.Process(target=serve, args=(pipes[key][1], key[0])) for key in keys]
+    for worker in workers:
+        worker.start()
+    seconds: Seconds = {key: [] for key in keys}
+    memory: dict[Key, float] = {}
+    for number in range(rounds + WARM_UP):
+        for key in keys:
+            pipes[key][0].send(key[1])
+            taken, memory[key] = pipes[key][0].recv()
+            if number >= WARM_UP:
+                seconds[key].append(taken)
+    for key, worker in zip(keys, workers, strict=True):
+        pipes[key][0].send(None)
+        worker.join()
+    return seconds, memory
 
 
 def resident(field: str) -> float:
@@ -129,30 +141,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="ours,espnet,hf", help="whose models, with commas")
     parser.add_argument("--types", default="fp32,bf16")
-    parser.add_argument("--memory", help=argparse.SUPPRESS)
-    parser.add_argument("--no_memory", action="store_true", help="do not measure memory")
     args = parser.parse_args()
-    torch.set_num_threads(THREADS)
-    if args.memory:
-        print_memory(args.memory, args.types)
-        return
     types = args.types.split(",")
     variants = [variant for variant in VARIANTS if variant.split()[0] in args.only.split(",")]
-    seconds = measure(variants, types, args.rounds)
-    speed = {key: UTTERANCES / statistics.median(taken) for key, taken in seconds.items()}
+    seconds, memory = measure(variants, types, args.rounds)
     print(f"python -m tests.bench.train_steps --rounds {args.rounds}  (load {os.getloadavg()[0]:.1f})\n")
-    print("| model | type | utterances/s | faster than its peer by | peak memory GB |\n|---|---|---:|---:|---:|")
+    print("| model | type | utterances/s | faster than its peer by | than its peer in fp32 by | memory GB |")
+    print("|---|---|---:|---:|---:|---:|")
     for dtype in types:
         for variant in variants:
-            peer = PEERS.get(variant)
-            ratio = "" if (peer, dtype) not in speed else f"{median_ratio(seconds, variant, peer, dtype):.2f}"
-            memory = "" if args.no_memory else f"{peak_memory(variant, dtype):.2f}"
-            print(f"| {variant} | {dtype} | {speed[variant, dtype]:.1f} | {ratio} | {memory} |", flush=True)
+            speed = UTTERANCES / statistics.median(seconds[variant, dtype])
+            ratios = [
+                median_ratio(seconds, (variant, dtype), (PEERS.get(variant, ""), peer)) for peer in (dtype, "fp32")
+            ]
+            print(f"| {variant} | {dtype} | {speed:.1f} | {' | '.join(ratios)} | {memory[variant, dtype]:.2f} |")
 
 
-def median_ratio(seconds: dict[tuple[str, str], list[float]], ours: str, peer: str | None, dtype: str) -> float:
-    """The median over rounds of peer's time by ours."""
-    return statistics.median(b / a for a, b in zip(seconds[ours, dtype], seconds[str(peer), dtype], strict=True))
+def median_ratio(seconds: Seconds, ours: Key, peer: Key) -> str:
+    """The median over rounds of the peer's time by ours."""
+    if peer not in seconds:
+        return ""
+    return f"{statistics.median(b / a for a, b in zip(seconds[ours], seconds[peer], strict=True)):.2f}"
 
 
 if __name__ == "__main__":

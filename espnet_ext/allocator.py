@@ -1,0 +1,21 @@
+"""How this process's memory allocator treats what is freed."""
+
+import ctypes
+
+# Names of <malloc.h>
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+LARGEST = 32 << 20  # glibc takes no higher threshold
+
+
+def keep_freed_memory() -> None:
+    """Use freed blocks again instead of returning them to the system, which clears every page that it hands out.
+
+    A training step frees and allocates the same blocks; without this a tenth of its time goes into clearing them.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # not glibc
+        return
+    mallopt(M_MMAP_THRESHOLD, LARGEST)
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(M_TOP_PAD, LARGEST)
