@@ -19,11 +19,8 @@ VOCABULARY, BEAM, TOKENS, FRAMES, THREADS = 4000, 5, 20, 300, 2
 SIZE = {"attention_heads": 4, "linear_units": 2048}
 DTYPES = ("fp32", "bf16", "int8")
 UTTERANCES = 64
+EQUAL_LENGTHS = [FRAMES] * UTTERANCES
 Timed = Callable[[], int]  # decodes; returns the number of utterances
-
-
-def equal_lengths() -> list[int]:
-    return [FRAMES] * UTTERANCES
 
 
 def real_lengths() -> list[int]:
@@ -244,9 +241,8 @@ def peak_memory() -> None:
     print("\n| utterances of 3 s | batch | peak memory, MB |\n|---|---|---|")
     for count, size in ((32, 32), (256, 32), (8, 8)):
         command = [sys.executable, "-m", "tests.bench.decode", "--peak", str(count), str(size)]
-        print(
-            f"| {count} | {size} | {subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).split()[-1]} |"
-        )
+        output = subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL)
+        print(f"| {count} | {size} | {output.split()[-1]} |")
 
 
 def main() -> None:
@@ -263,18 +259,18 @@ def main() -> None:
         return
     print(f"python -m tests.bench.decode --rounds {args.rounds} --parts {' '.join(args.parts)}")
     if "espnet" in args.parts:
-        speech, exact = features(equal_lengths())[:32], make_model("conv2d")
+        speech, exact = features(EQUAL_LENGTHS)[:32], make_model("conv2d")
         runs = {"ESPnet fp32": espnet(exact, speech[:6])}
         runs |= {f"ours {d}, batch 32": ours(make_model("conv2d", d), speech, 32) for d in DTYPES}
         runs["ours fp32, batch 1"] = ours(exact, speech[:6], 1)
         title = "Same checkpoint as ESPnet (conv2d input), 3 s, 20 tokens"
         table(title, measure(runs, args.rounds), {"ESPnet": "ESPnet fp32"})
         identity(32)
-    for part, lengths in (("equal", equal_lengths()), ("real", real_lengths())):
+    for part, lengths in (("equal", EQUAL_LENGTHS), ("real", real_lengths())):
         if part in args.parts:
             compare(part, features(lengths), args)
     if "one" in args.parts:
-        speech = features(equal_lengths())[:6]
+        speech = features(EQUAL_LENGTHS)[:6]
         runs = {f"Hugging Face {d}": hugging_face(d, speech, 1) for d in DTYPES[:2]}
         runs |= {f"ours {d}": ours(make_model("conv1d", d), speech, 1) for d in DTYPES}
         columns = {"HF fp32": "Hugging Face fp32", "HF bf16": "Hugging Face bf16"}
