@@ -12,7 +12,8 @@ LIVE_SECONDS, LOG_SECONDS = 0.5, 30.0
 def say(message: str) -> None:
     """Print a line to the log, on the first process only."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized() and torch.distributed.get_rank()):
-        print(message, file=sys.stderr, flush=True)
+        clear = "\r\033[K" if sys.stderr.isatty() else ""  # the live line
+        print(f"{clear}{message}", file=sys.stderr, flush=True)
 
 
 def clock(seconds: float) -> str:
@@ -59,8 +60,6 @@ class Progress:
         else:
             say(line)
 
-    def close(self) -> float:
-        """End the live line; returns the utterances per second."""
-        if self.live and self.shown > self.begun:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+    def speed(self) -> float:
+        """Returns the utterances per second; the next line that is said takes the live line's place."""
         return self.utterances / max(time.monotonic() - self.begun, 1e-9)

@@ -223,7 +223,7 @@ class Loop:
     def _finish_epoch(self) -> None:
         """Validate, schedule, and make the epoch's files; a kill between any two of them loses nothing."""
         p, o = self.position, self.options
-        speed = self.progress.close()
+        speed = self.progress.speed()
         greedy = bool(o.greedy_every) and (p.epoch % o.greedy_every == 0 or p.epoch == o.max_epoch)
         rng = rng_state()
         try:
