@@ -114,10 +114,10 @@ def test_skips_what_is_done_and_redoes_what_changed(
     assert json.loads((tmp_path / "decode.json").read_text())["options"]["asr"]["beam"] == 2
 
 
-@pytest.mark.parametrize("dtype", ["bf16", "int8"])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16", "int8"])
 @pytest.mark.parametrize("system", ["e2e", "pipeline"])
 def test_number_formats_stay_close(recipe: Path, tmp_path: Path, system: str, dtype: str) -> None:
-    """Logits of the first step change, a little."""
+    """Encoder states of fp32 hardly change, of the others a little; the command takes each."""
     exact = load_experiment(recipe / "exp" / system).model
     coarse = prepare(load_experiment(recipe / "exp" / system).model, dtype)
     exact, coarse = (getattr(model, "asr", model) for model in (exact, coarse))
@@ -125,7 +125,7 @@ def test_number_formats_stay_close(recipe: Path, tmp_path: Path, system: str, dt
     with torch.inference_mode():
         (wanted, _), (found, _) = exact.encode(**batch), coarse.encode(**batch)
     error = (found.float() - wanted).abs().max()
-    assert 0 < error < 0.3
+    assert error < 1e-4 if dtype == "fp32" else 1e-4 < error < 0.3
     run(recipe, system, tmp_path, "--dtype", dtype)
     assert len(list(read_table(tmp_path / "hyp.st"))) == len(LENGTHS)
 

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from espnet_ext.nn.attention import padding_mask
 from espnet_ext.nn.decoder import DecoderLayer, TransformerDecoder
+from espnet_ext.nn.packed import PackedLinear
 
 FIRST_SLOTS = 128  # room at the start; doubled when full
 FEW = 4  # utterances; for more, plain matrix products beat the fused attention on CPUs
@@ -22,9 +23,11 @@ FEW = 4  # utterances; for more, plain matrix products beat the fused attention 
 
 def fuse(parts: list[nn.Linear]) -> Callable[[Tensor], Tensor]:
     """Several linear layers on the same input as one product."""
-    if any(type(part) is not nn.Linear for part in parts):  # int8 layers keep their weights to themselves
+    if not isinstance(parts[0], nn.Linear | PackedLinear):  # int8 layers keep their weights to themselves
         return lambda x: torch.cat([part(x) for part in parts], dim=-1)
     weight, bias = torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts])
+    if isinstance(parts[0], PackedLinear):
+        return PackedLinear(weight, bias)
     return lambda x: F.linear(x, weight, bias)
 
 

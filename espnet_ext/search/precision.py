@@ -6,12 +6,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from espnet_ext.nn.packed import pack_linear_layers
+
 DTYPES = ("fp32", "bf16", "int8")
 IN_FP32 = ("frontend", "normalize")  # sums over raw features need the digits
 
 
 def prepare(model: nn.Module, dtype: str = "fp32", device: str = "cpu") -> nn.Module:
-    """The model in evaluation mode; bf16 casts it in place, int8 gives a copy with its linear layers quantised."""
+    """The model in evaluation mode; for inference only; fp32 and bf16 change it in place, int8 gives a copy."""
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose from {', '.join(DTYPES)}")
     model = model.eval().to(device).to(memory_format=torch.channels_last)  # spares convolutions two copies
@@ -23,6 +25,8 @@ def prepare(model: nn.Module, dtype: str = "fp32", device: str = "cpu") -> nn.Mo
             for name, part in system.named_children():
                 if name not in IN_FP32:
                     part.to(torch.bfloat16).register_forward_pre_hook(to_bf16)
+    if dtype != "int8" and device == "cpu":
+        pack_linear_layers(model)
     if dtype == "int8":
         if device != "cpu":
             raise ValueError(f"int8 runs on the CPU only, not on {device}; choose bf16")
