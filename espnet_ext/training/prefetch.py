@@ -15,10 +15,11 @@ def to_device(item: tuple[list[str], dict[str, Any]], device: torch.device) -> t
     utt_ids, batch = item
     if device.type == "cpu":
         return utt_ids, batch
-    return utt_ids, {
-        name: value.pin_memory().to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
-        for name, value in batch.items()
-    }
+    with torch.cuda.device(device):  # a thread begins on the first GPU, which may be another process's
+        return utt_ids, {
+            name: value.pin_memory().to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
+            for name, value in batch.items()
+        }
 
 
 def prefetch(items: Iterable[Any], prepare: Callable[[Any], Any], depth: int = 2) -> Iterator[Any]:
