@@ -43,7 +43,8 @@ def run_jobs(
     """Call function(*job) for each job, `nj` at a time; returns the results in the order of the jobs.
 
     `function` is at the top level of a module and its arguments can be pickled. The first job that fails stops
-    the others and raises JobError, as Ctrl-C stops them. Slurm jobs ask for `gpus_per_job`; local ones see every GPU.
+    the others and raises JobError, as Ctrl-C stops them. With `gpus_per_job` a Slurm job asks for so many, and local
+    processes are dealt one GPU each, in turn.
     The progress bar counts jobs, or, by their `sizes`, the `unit` that a job's work is measured in.
     """
     if executor not in EXECUTORS:
@@ -61,7 +62,7 @@ def run_jobs(
     elif min(nj, len(jobs)) == 1:
         running = ((number, partial(function, *job)) for number, job in enumerate(jobs))
     else:
-        running = _in_processes(function, jobs, nj)
+        running = _in_processes(function, jobs, nj, _gpus() if gpus_per_job else [])
     steps = [1] * len(jobs) if sizes is None else [round(size) for size in sizes]
     scale = sizes is not None  # 1.2k rather than 1234
     with closing(running), tqdm(total=sum(steps), desc=description, unit=unit, unit_scale=scale, smoothing=0) as bar:
@@ -88,13 +89,26 @@ def _named(number: int, jobs: Sequence[tuple[Any, ...]], log_dir: Path, descript
         ) from error
 
 
-def _in_processes(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], nj: int) -> Running:
+def _gpus() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES may name."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return os.environ["CUDA_VISIBLE_DEVICES"].split(",")
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def _in_processes(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], nj: int, gpus: list[str]) -> Running:
     """Yield (job number, getter of its result) as jobs finish; leaves no child behind, whatever happens."""
     others = set(multiprocessing.active_children())
     workers = min(nj, len(jobs))
     threads = max(1, (os.cpu_count() or 1) // workers)
+    context = multiprocessing.get_context("spawn")
+    deal = context.SimpleQueue()  # a worker takes its GPU from it
+    for number in range(workers if gpus else 0):
+        deal.put(gpus[number % len(gpus)])
     pool = concurrent.futures.ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(threads,)
+        workers, context, initializer=_start_worker, initargs=(threads, deal if gpus else None)
     )
     try:
         numbers = {pool.submit(function, *job): number for number, job in enumerate(jobs)}
@@ -108,8 +122,10 @@ def _in_processes(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]],
             child.join()
 
 
-def _start_worker(threads: int) -> None:
-    """Share the cores, leave Ctrl-C to the parent, and end when the parent is gone, even by kill -9."""
+def _start_worker(threads: int, gpus: Any) -> None:
+    """Share cores and GPUs, leave Ctrl-C to the parent, and end when the parent is gone, even by kill -9."""
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

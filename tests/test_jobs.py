@@ -57,6 +57,19 @@ def test_one_job_runs_in_this_process(tmp_path: Path) -> None:
     assert os.getpid() not in apart
 
 
+def own_gpu(number: int) -> tuple[int, str | None]:
+    time.sleep(0.5)  # long enough for each worker to get a job
+    return os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def test_local_workers_are_dealt_one_gpu_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    options = {"nj": 3, "log_dir": tmp_path, "description": "gpu"}
+    seen = dict(jobs.run_jobs(own_gpu, [(i,) for i in range(6)], gpus_per_job=1, **options))
+    assert set(seen.values()) <= {"3", "5"} and list(seen.values()).count("5") <= 1
+    assert {gpus for _, gpus in jobs.run_jobs(own_gpu, [(0,), (1,)], **options)} == {"3,5"}
+
+
 @pytest.mark.parametrize("nj", [1, 2])
 @pytest.mark.parametrize(
     ("function", "message"),
