@@ -7,15 +7,15 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 LARGEST = 32 << 20  # glibc takes no higher threshold
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory() -> bool:
     """Use freed blocks again instead of returning them to the system, which clears every page that it hands out.
 
     A training step frees and allocates the same blocks; without this a tenth of its time goes into clearing them.
+    Returns whether the allocator, glibc's, took all settings.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # not glibc
-        return
-    mallopt(M_MMAP_THRESHOLD, LARGEST)
-    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-    mallopt(M_TOP_PAD, LARGEST)
+    except (OSError, AttributeError):
+        return False
+    settings = {M_MMAP_THRESHOLD: LARGEST, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: LARGEST}
+    return all([mallopt(name, value) for name, value in settings.items()])
