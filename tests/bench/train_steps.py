@@ -90,6 +90,10 @@ def make(variant: str) -> Step:
     else:
         from espnet_ext.task import STTask as Task
     model = espnet_model(Task, input_layer)
+    if input_layer == "conv1d":  # against Hugging Face's model, which has no dropout inside the feed-forward part
+        for name, module in model.named_modules():
+            if name.endswith("feed_forward.dropout"):
+                module.p = 0.0
     return make_step(model, lambda: model(**{k: v.clone() for k, v in given.items()})[0], fused=who == "ours")
 
 
