@@ -134,6 +134,7 @@ def plan(settings: Settings, data: Any, shards: int, bins: int, batch_size: int)
 
 def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     """Decode all shards that are not there yet, then write the result files."""
+    load.cache_clear()  # the experiment may have changed since an earlier call in this process
     experiment, model = load(settings.exp, settings.dtype, settings.device)
     options = model.search_options(experiment.config.get("decode"))
     given = {stream: asdict(value.replace(**settings.search)) for stream, value in options.items()}

@@ -70,13 +70,16 @@ def ours(model: torch.nn.Module, speech: list[torch.Tensor], size: int) -> Timed
     return run
 
 
-def espnet(model: torch.nn.Module, speech: list[torch.Tensor]) -> Timed:
-    """One utterance at a time, as st_inference does, on the same parameters."""
+def espnet(model: torch.nn.Module, speech: list[torch.Tensor], least: float = TOKENS - 0.5) -> Timed:
+    """One utterance at a time, as st_inference does, on the same parameters.
+
+    With `least` below the limit: when they are equal ESPnet finds nothing, and decodes a second time.
+    """
     search, encoder = espnet_search(model)
 
     def run() -> int:
         for x_TF in speech:
-            espnet_decode(search, encoder, x_TF)
+            espnet_decode(search, encoder, x_TF, least)
         return len(speech)
 
     return run
@@ -100,12 +103,11 @@ def espnet_search(model: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Mod
     return search.eval(), encoder
 
 
-def espnet_decode(search: torch.nn.Module, encoder: torch.nn.Module, x_TF: torch.Tensor) -> list[int]:
+def espnet_decode(search: torch.nn.Module, encoder: torch.nn.Module, x_TF: torch.Tensor, least: float) -> list[int]:
     with torch.no_grad():
         memory = encoder(x_TF[None], torch.tensor([len(x_TF)]))[0][0]
-        # The least is one below the most: when they are equal ESPnet finds nothing, and decodes a second time.
-        most, least = (TOKENS + 0.5) / (FRAMES // 4 - 1), (TOKENS - 0.5) / (FRAMES // 4 - 1)
-        best = search(x=memory, maxlenratio=most, minlenratio=least)[0]
+        frames = FRAMES // 4 - 1
+        best = search(x=memory, maxlenratio=(TOKENS + 0.5) / frames, minlenratio=least / frames)[0]
     return [token for token in best.yseq.tolist() if token != VOCABULARY - 1]
 
 
@@ -160,13 +162,17 @@ def hugging_face(dtype: str, speech: list[torch.Tensor], size: int) -> Timed:
 
 def matrix_products(dtype: str, slice_size: int = 4, batch: int = 32) -> Timed:
     """Only the linear layers of what `ours` computes at equal lengths: no search can be faster with these kernels."""
+    from espnet_ext.nn.packed import pack_linear_layers
+
     number = torch.bfloat16 if dtype == "bf16" else torch.float32
     memory, width, hidden = FRAMES // 4 - 1, 256, 2048
     layers, inputs = [], []
 
     def add(count: int, rows: int, n_in: int, n_out: int) -> None:
         layer = torch.nn.Sequential(torch.nn.Linear(n_in, n_out)).to(number)
-        if dtype == "int8":
+        if dtype != "int8":
+            pack_linear_layers(layer)
+        else:
             layer = torch.ao.quantization.quantize_dynamic(layer, {torch.nn.Linear}, dtype=torch.qint8)
         layers.append((count, layer))
         inputs.append(torch.randn(rows, n_in, dtype=number))
@@ -193,26 +199,25 @@ def matrix_products(dtype: str, slice_size: int = 4, batch: int = 32) -> Timed:
     return run
 
 
-def measure(runs: dict[str, Timed], rounds: int) -> dict[str, float]:
-    """Utterances per second of each, the median of interleaved rounds after one to warm up."""
-    speeds: dict[str, list[float]] = {name: [] for name in runs}
+def measure(runs: dict[str, Timed], rounds: int) -> dict[str, tuple[float, float]]:
+    """Utterances per second and per second of CPU time, the medians of interleaved rounds after one to warm up."""
+    speeds: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
-            start = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             done = run()
             if number:
-                speeds[name].append(done / (time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in speeds.items()}
+                speeds[name].append((done / (time.perf_counter() - wall), done / (time.process_time() - cpu)))
+    return {name: tuple(map(statistics.median, zip(*values))) for name, values in speeds.items()}  # type: ignore[misc]
 
 
-def table(title: str, speeds: dict[str, float], columns: dict[str, str]) -> None:
-    """Markdown: each run's speed, and its ratio to the runs that `columns` names."""
-    print(f"\n{title}\n\n| run | utterances/s | {' | '.join(f'x {name}' for name in columns)} |")
-    print("|---" * (len(columns) + 2) + "|")
-    for name, speed in speeds.items():
-        ratios = [f"{speed / speeds[base]:.2f}" for base in columns.values()]
-        print(f"| {name} | {speed:.1f} | {' | '.join(ratios)} |")
-    sys.stdout.flush()
+def table(title: str, speeds: dict[str, tuple[float, float]], columns: dict[str, str]) -> None:
+    """Markdown: each run's speed, and its ratio to the runs that `columns` names, by time (and by CPU time)."""
+    print(f"\n{title}\n\n| run | utterances/s | per CPU second | {' | '.join(f'x {name}' for name in columns)} |")
+    print("|---" * (len(columns) + 3) + "|")
+    for name, (wall, cpu) in speeds.items():
+        ratios = [f"{wall / speeds[base][0]:.2f} ({cpu / speeds[base][1]:.2f})" for base in columns.values()]
+        print(f"| {name} | {wall:.1f} | {cpu:.1f} | {' | '.join(ratios)} |")
 
 
 def identity(utterances: int) -> None:
@@ -260,11 +265,12 @@ def main() -> None:
     print(f"python -m tests.bench.decode --rounds {args.rounds} --parts {' '.join(args.parts)}")
     if "espnet" in args.parts:
         speech, exact = features(EQUAL_LENGTHS)[:32], make_model("conv2d")
-        runs = {"ESPnet fp32": espnet(exact, speech[:6])}
+        runs = {"ESPnet fp32": espnet(exact, speech[:4])}
+        runs["ESPnet fp32, least = most tokens"] = espnet(exact, speech[:2], TOKENS + 0.5)
         runs |= {f"ours {d}, batch 32": ours(make_model("conv2d", d), speech, 32) for d in DTYPES}
         runs["ours fp32, batch 1"] = ours(exact, speech[:6], 1)
         title = "Same checkpoint as ESPnet (conv2d input), 3 s, 20 tokens"
-        table(title, measure(runs, args.rounds), {"ESPnet": "ESPnet fp32"})
+        table(title, measure(runs, args.rounds), {name: name for name in list(runs)[:2]})
         identity(32)
     for part, lengths in (("equal", EQUAL_LENGTHS), ("real", real_lengths())):
         if part in args.parts:
