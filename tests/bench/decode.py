@@ -255,14 +255,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--parts", nargs="+", default=["espnet", "equal", "real", "one", "memory"])
     parser.add_argument("--batch_sizes", type=int, nargs="+", default=[16, 32, 64])
+    parser.add_argument("--threads", type=int, default=THREADS)
     parser.add_argument("--peak", type=int, nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(args.threads)
     if args.peak:
         ours(make_model("conv2d"), features([FRAMES] * args.peak[0]), args.peak[1])()
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         return
-    print(f"python -m tests.bench.decode --rounds {args.rounds} --parts {' '.join(args.parts)}")
+    print("python -m tests.bench.decode", *sys.argv[1:])
     if "espnet" in args.parts:
         speech, exact = features(EQUAL_LENGTHS)[:32], make_model("conv2d")
         runs = {"ESPnet fp32": espnet(exact, speech[:4])}
