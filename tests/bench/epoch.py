@@ -61,11 +61,11 @@ def serve(run_epoch: Any) -> None:
     """Run an epoch whenever the parent says so; answer with its time and this process's memory."""
     print("ready", flush=True)
     for number, _ in enumerate(sys.stdin, 1):
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         run_epoch(number)
-        seconds = time.perf_counter() - begun
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - worked
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-        print(json.dumps({"seconds": seconds, "memory": peak}), flush=True)
+        print(json.dumps({"seconds": seconds, "cpu": cpu, "memory": peak}), flush=True)
 
 
 def work_espnet(root: Path) -> None:
@@ -221,18 +221,20 @@ def measure(utterances: int, rounds: int, threads: int) -> None:
         for _ in range(rounds):
             for system, worker in workers.items():
                 found[system].append(worker.epoch())
+                print(system, found[system][-1], file=sys.stderr, flush=True)
         for worker in workers.values():
             worker.process.kill()
     command = f"python -m tests.bench.epoch --utterances {utterances} --rounds {rounds} --threads {threads}"
     print(f"\n{utterances} utterances an epoch, median (range) of {rounds}, {threads} threads: `{command}`\n")
-    print("| system | s / epoch | utterances/s | to espnet fp32 | peak memory, GB |\n|---|---|---|---|---|")
+    print("| system | s / epoch | utterances/s | to espnet fp32 | CPU s | peak memory, GB |\n|---|---|---|---|---|---|")
     for system, epochs in found.items():
         seconds = [epoch["seconds"] for epoch in epochs]
         ratios = [a["seconds"] / b["seconds"] for a, b in zip(found[SYSTEMS[0]], epochs)]
         spread = f"{statistics.median(seconds):.1f} ({min(seconds):.1f}-{max(seconds):.1f})"
         ratio = f"{statistics.median(ratios):.2f} x ({min(ratios):.2f}-{max(ratios):.2f})"
         speed = utterances / statistics.median(seconds)
-        print(f"| {system} | {spread} | {speed:.1f} | {ratio} | {epochs[-1]['memory']:.2f} |")
+        cpu = statistics.median(epoch["cpu"] for epoch in epochs)
+        print(f"| {system} | {spread} | {speed:.1f} | {ratio} | {cpu:.1f} | {epochs[-1]['memory']:.2f} |")
 
 
 def main() -> None:
