@@ -35,7 +35,7 @@ def features(lengths: list[int]) -> list[torch.Tensor]:
     return [torch.randn(n, 80, generator=generator) for n in lengths]
 
 
-def make_model(input_layer: str, dtype: str = "fp32") -> torch.nn.Module:
+def make_model(input_layer: str, dtype: str = "fp32", scale: float = 1.0) -> torch.nn.Module:
     from argparse import Namespace
 
     from espnet_ext.search.precision import prepare
@@ -46,7 +46,11 @@ def make_model(input_layer: str, dtype: str = "fp32") -> torch.nn.Module:
     conf = {**default_config(), "model": "e2e", "token_list": tokens, "src_token_list": tokens, "normalize": None}
     conf |= {"encoder": "transformer", "decoder_conf": {**SIZE, "num_blocks": 6}, "specaug": None}
     conf["encoder_conf"] = {**SIZE, "num_blocks": 12, "output_size": 256, "input_layer": input_layer}
-    return prepare(STTask.build_model(Namespace(**conf)), dtype)
+    model = STTask.build_model(Namespace(**conf))
+    for parameter in model.parameters():
+        if parameter.dim() == 2:
+            parameter.data.mul_(scale)
+    return prepare(model, dtype)
 
 
 def tokens_of(frames: int) -> int:
@@ -222,10 +226,7 @@ def table(title: str, speeds: dict[str, tuple[float, float]], columns: dict[str,
 
 def identity(utterances: int) -> None:
     """How often the 1-best equals ESPnet's on the same parameters, in fp32."""
-    model = make_model("conv2d")
-    for parameter in model.parameters():  # or every hypothesis would be about as probable as any other
-        if parameter.dim() == 2:
-            parameter.data.mul_(1.5)
+    model = make_model("conv2d", scale=1.5)  # or every hypothesis would be about as probable as any other
     search, encoder = espnet_search(model)
     speech = features(real_lengths()[:: UTTERANCES // utterances][:utterances])
     ratio = (TOKENS + 0.5) / (FRAMES // 4 - 1)
