@@ -5,22 +5,30 @@ Untrained models; the number of tokens is forced. Rounds are interleaved, each f
 
 import argparse
 import copy
-import logging
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 
 import torch
 
-VOCABULARY, BEAM, TOKENS, FRAMES, THREADS = 4000, 5, 20, 300, 2
-SIZE = {"attention_heads": 4, "linear_units": 2048}
+from tests.decode_peers import (
+    BEAM,
+    FRAMES,
+    SIZE,
+    THREADS,
+    TOKENS,
+    VOCABULARY,
+    Timed,
+    espnet,
+    espnet_search,
+    hugging_face,
+)
+
 DTYPES = ("fp32", "bf16", "int8")
 UTTERANCES = 64
 EQUAL_LENGTHS = [FRAMES] * UTTERANCES
-Timed = Callable[[], int]  # decodes; returns the number of utterances
 
 
 def real_lengths() -> list[int]:
@@ -53,11 +61,6 @@ def make_model(input_layer: str, dtype: str = "fp32", scale: float = 1.0) -> tor
     return prepare(model, dtype)
 
 
-def tokens_of(frames: int) -> int:
-    """20 tokens for 3 s."""
-    return max(1, round(frames * TOKENS / FRAMES))
-
-
 def ours(model: torch.nn.Module, speech: list[torch.Tensor], size: int) -> Timed:
     from espnet_ext.data.dataset import collate
 
@@ -69,96 +72,6 @@ def ours(model: torch.nn.Module, speech: list[torch.Tensor], size: int) -> Timed
             options = model.search_options({"beam": BEAM, "min_ratio": ratio, "max_ratio": ratio})
             with torch.inference_mode():
                 model.decode(batch, options)
-        return len(speech)
-
-    return run
-
-
-def espnet(model: torch.nn.Module, speech: list[torch.Tensor], least: float = TOKENS - 0.5) -> Timed:
-    """One utterance at a time, as st_inference does, on the same parameters.
-
-    With `least` below the limit: when they are equal ESPnet finds nothing, and decodes a second time.
-    """
-    search, encoder = espnet_search(model)
-
-    def run() -> int:
-        for x_TF in speech:
-            espnet_decode(search, encoder, x_TF, least)
-        return len(speech)
-
-    return run
-
-
-def espnet_search(model: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module]:
-    from espnet.nets.batch_beam_search import BatchBeamSearch
-    from espnet.nets.scorers.length_bonus import LengthBonus
-    from espnet2.asr.decoder.transformer_decoder import TransformerDecoder
-    from espnet2.asr.encoder.transformer_encoder import TransformerEncoder
-
-    logging.disable(logging.WARNING)
-    decoder = TransformerDecoder(VOCABULARY, 256, num_blocks=6, **SIZE).eval()
-    encoder = TransformerEncoder(80, 256, num_blocks=12, input_layer="conv2d", **SIZE).eval()
-    decoder.load_state_dict(model.decoder.state_dict())
-    encoder.load_state_dict(model.encoder.state_dict())
-    end = VOCABULARY - 1
-    scorers = {"decoder": decoder, "length_bonus": LengthBonus(VOCABULARY)}
-    weights = {"decoder": 1.0, "length_bonus": 0.0}
-    search = BatchBeamSearch(scorers, weights, BEAM, VOCABULARY, end, end, pre_beam_score_key="full")
-    return search.eval(), encoder
-
-
-def espnet_decode(search: torch.nn.Module, encoder: torch.nn.Module, x_TF: torch.Tensor, least: float) -> list[int]:
-    with torch.no_grad():
-        memory = encoder(x_TF[None], torch.tensor([len(x_TF)]))[0][0]
-        frames = FRAMES // 4 - 1
-        best = search(x=memory, maxlenratio=(TOKENS + 0.5) / frames, minlenratio=least / frames)[0]
-    return [token for token in best.yseq.tolist() if token != VOCABULARY - 1]
-
-
-def hugging_face(dtype: str, speech: list[torch.Tensor], size: int) -> Timed:
-    from transformers import (
-        LogitsProcessor,
-        LogitsProcessorList,
-        Speech2TextConfig,
-        Speech2TextForConditionalGeneration,
-    )
-
-    torch.manual_seed(0)
-    sizes = {"encoder_layers": 12, "decoder_layers": 6, "d_model": 256, "vocab_size": VOCABULARY}
-    sizes |= {"encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048, "conv_channels": 512, "max_source_positions": 6000}
-    heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "input_feat_per_channel": 80}
-    number = {"fp32": torch.float32, "bf16": torch.bfloat16}[dtype]
-    model = Speech2TextForConditionalGeneration(Speech2TextConfig(**sizes, **heads)).eval().to(number)
-
-    class EndAt(LogitsProcessor):
-        """The end, and only then, after as many tokens as an utterance is to have."""
-
-        def __init__(self, lengths: list[int]) -> None:
-            self.lengths = torch.tensor(lengths).repeat_interleave(BEAM)
-
-        def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-            end, last = model.generation_config.eos_token_id, self.lengths <= ids.size(1) - 1
-            scores[~last, end] = -torch.inf
-            scores[last] = -torch.inf
-            scores[last, end] = 0.0
-            return scores
-
-    def run() -> int:
-        for start in range(0, len(speech), size):
-            part = speech[start : start + size]
-            x = torch.nn.utils.rnn.pad_sequence(part, batch_first=True).to(number)
-            mask = (torch.arange(x.size(1)) < torch.tensor([[len(p)] for p in part])).long()
-            lengths = [tokens_of(len(p)) for p in part]
-            processors = LogitsProcessorList([EndAt(lengths)])
-            with torch.no_grad():
-                model.generate(
-                    input_features=x,
-                    attention_mask=mask,
-                    num_beams=BEAM,
-                    max_new_tokens=max(lengths) + 1,
-                    do_sample=False,
-                    logits_processor=processors,
-                )
         return len(speech)
 
     return run
