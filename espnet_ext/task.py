@@ -35,6 +35,7 @@ from torch import nn
 
 from espnet_ext import interop, models
 from espnet_ext.allocator import keep_freed_memory
+from espnet_ext.nn.base import scale_embeddings
 from espnet_ext.nn.decoder import TransformerDecoder
 from espnet_ext.nn.dropout import use_fast_dropout
 from espnet_ext.nn.encoders import ENCODERS
@@ -168,6 +169,7 @@ class STTask(AbsTask):
             if isinstance(tokens, str):  # config.yaml is to hold the list itself
                 setattr(args, name, Path(tokens).read_text(encoding="utf-8").removesuffix("\n").split("\n"))
         model = models.find(args.model)(Parts(args), **args.model_conf)
+        scale_embeddings(model)
         use_fast_dropout(model)
         return model
 

@@ -33,6 +33,13 @@ def with_end(tokens_BL: torch.Tensor, lengths_B: torch.Tensor, end: int) -> torc
     return padded.scatter(1, lengths_B[:, None], end)
 
 
+def scale_embeddings(model: nn.Module) -> None:
+    """Start embeddings at the scale of the positions: times sqrt(D), torch's default would drown them."""
+    for module in model.modules():
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
+
+
 class BaseModel(AbsESPnetModel):
     """A system: it says what it reads, and computes `loss`."""
 
@@ -95,7 +102,6 @@ class BaseModel(AbsESPnetModel):
         """Let the output layer, and the source's embedding if given, be the decoder's input embedding."""
         embedding = decoder.embed[0]
         if self.share_output:
-            nn.init.normal_(embedding.weight, std=embedding.embedding_dim**-0.5)
             decoder.output_layer.weight = embedding.weight
         if source is not None:
             if source.weight.shape != embedding.weight.shape:
