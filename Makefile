@@ -28,10 +28,9 @@ check: environment ## Lint, check formatting, check types.
 	shellcheck -x $(SHELL_FILES)
 	shfmt -d -i 4 -sr $(SHELL_FILES)
 
-bench: environment ## Measure the speed beside ESPnet and Hugging Face, and what else docs/benchmarks.md records.
+bench: environment ## Measure the speed beside ESPnet and Hugging Face; writes docs/benchmarks.md.
 	@tools/install.sh bench
-	set -e; for file in tests/bench/[a-z]*.py; do \
-	    echo "== $$file"; python -m tests.bench.$$(basename $$file .py); done
+	python -m tests.bench
 
 clean: ## Remove .venv, caches and everything that the recipes made; sources stay.
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
