@@ -70,14 +70,13 @@ class GreedyScorer:
         if not self.streams:
             return
         from espnet_ext.data.subwords import Subwords
-        from espnet_ext.search.options import SearchOptions
 
         fields = {stream: "src_text" if stream == "asr" else "text" for stream in self.streams}
         fields = {stream: field for stream, field in fields.items() if field in batch}
         longest = max(int(batch[f"{field}_lengths"].max()) for field in fields.values())
         # a model that has learned little does not stop by itself: half as long again is long enough to be wrong
-        options = SearchOptions(beam=1, max_length=longest + longest // 2 + 5)
-        found = self.model.decode(batch, dict.fromkeys(self.streams, options))
+        options = self.model.search_options({"beam": 1, "max_length": longest + longest // 2 + 5})
+        found = self.model.decode(batch, options)
         for stream, field in fields.items():
             subwords = Subwords(self.streams[stream][1])
             references, hypotheses = self.pairs[stream]
