@@ -8,5 +8,5 @@ exec ../../utils/st.sh \
     --valid_set dev \
     --test_sets test \
     --mt_train_set mt_train \
-    --vocab_size 300 \
+    --vocab_size 450 \
     -- "$@"
