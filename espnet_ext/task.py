@@ -72,7 +72,9 @@ class Parts:
         name = getattr(self.args, kind, None)
         if name is None:
             return None
-        return CHOICES[kind].get_class(name)(**given, **(getattr(self.args, f"{kind}_conf", None) or {}))
+        return scale_embeddings(
+            CHOICES[kind].get_class(name)(**given, **(getattr(self.args, f"{kind}_conf", None) or {}))
+        )
 
     def frontend(self) -> nn.Module | None:
         return None if self.args.input_size else self.chosen("frontend")
@@ -98,7 +100,7 @@ class Parts:
     def decoder(self, vocab_size: int, make: Callable[..., nn.Module] | None = None) -> nn.Module:
         """A decoder over the encoder's states; `make` is the class of a system that has its own."""
         conf = {"encoder_output_size": self.width, **(self.args.decoder_conf or {})}
-        return (make or CHOICES["decoder"].get_class(self.args.decoder))(vocab_size, **conf)
+        return scale_embeddings((make or CHOICES["decoder"].get_class(self.args.decoder))(vocab_size, **conf))
 
     def ctc(self, vocab_size: int) -> CTC:
         return CTC(odim=vocab_size, encoder_output_size=self.width, **(self.args.ctc_conf or {}))
@@ -169,7 +171,6 @@ class STTask(AbsTask):
             if isinstance(tokens, str):  # config.yaml is to hold the list itself
                 setattr(args, name, Path(tokens).read_text(encoding="utf-8").removesuffix("\n").split("\n"))
         model = models.find(args.model)(Parts(args), **args.model_conf)
-        scale_embeddings(model)
         use_fast_dropout(model)
         return model
 

@@ -30,6 +30,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def main(argv: list[str]) -> None:
     options = parse(argv)
+    # Read when torch loads: each new shape of a batch makes kernels, and the default keeps those of a few batches only.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
     from espnet_ext.training.errors import TrainError
 
     try:

@@ -205,3 +205,13 @@ def test_the_configurations_of_the_recipes_build(path: Path, tmp_path: Path) -> 
     assert sum(parameter.numel() for parameter in model.parameters()) > 0
     assert model.search_options(args.decode).keys() == set(model.streams)
     assert len(path.read_text().splitlines()) < 80
+
+
+@pytest.mark.parametrize("name", [name for name in models.NAMES if not models.find(name).composed_of])
+def test_embeddings_start_at_the_scale_of_positions(name: str) -> None:
+    """A sinusoid has a root mean square of 0.7; an embedding times sqrt(D) must not be many times that."""
+    model = STTask.build_model(Namespace(**config_of(name)))
+    tables = [module for module in model.modules() if isinstance(module, torch.nn.Embedding)]
+    assert tables
+    for table in tables:
+        assert 0.8 < float(table.weight.std()) * table.embedding_dim**0.5 < 1.2

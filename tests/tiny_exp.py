@@ -57,6 +57,9 @@ def make_system(root: Path, name: str, **config: object) -> Path:
         subword.copy_to(exp / "subwords")
     torch.manual_seed(2)
     model = STTask.build_model(Namespace(**values))
+    for module in model.modules():
+        if isinstance(module, torch.nn.Embedding):
+            torch.nn.init.normal_(module.weight)
     for parameter in model.parameters():
         if parameter.dim() > 1:
             parameter.data.mul_(2.0)

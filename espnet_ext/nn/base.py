@@ -33,11 +33,12 @@ def with_end(tokens_BL: torch.Tensor, lengths_B: torch.Tensor, end: int) -> torc
     return padded.scatter(1, lengths_B[:, None], end)
 
 
-def scale_embeddings(model: nn.Module) -> None:
+def scale_embeddings(part: nn.Module) -> nn.Module:
     """Start embeddings at the scale of the positions: times sqrt(D), torch's default would drown them."""
-    for module in model.modules():
+    for module in part.modules():
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
+    return part
 
 
 class BaseModel(AbsESPnetModel):
