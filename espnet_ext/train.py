@@ -169,6 +169,7 @@ def run(options: argparse.Namespace, config: dict[str, Any], data: Path) -> None
 
     config = {**config, **given_values(options, config, data)}
     if models.find(config.get("model", "e2e")).composed_of:
+        config |= {"token_list": None, "src_token_list": None}  # its parts have their own; a path would tie it to here
         with atomic_open(options.exp / "config.yaml") as stream:
             yaml.safe_dump({**default_config(), **config}, stream, sort_keys=False, allow_unicode=True)
         print(f"{options.exp}: made of trained systems, nothing to train", file=sys.stderr)

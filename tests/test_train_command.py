@@ -112,6 +112,7 @@ def test_text_systems_train_on_the_text_set_and_pipelines_are_written(root, capf
     path.write_text("model: pipeline\nasr: ../asr\nmt: ../mt\n")
     train.main(arguments(root, "pipeline", *text))
     assert load_experiment(root / "exp" / "pipeline").model.streams == ("asr", "st")
+    assert str(root / "dump" / "subwords") not in (root / "exp" / "pipeline" / "config.yaml").read_text()
     capfd.readouterr()
     train.main(arguments(root, "pipeline", *text))
     assert "skipped" in capfd.readouterr().err
