@@ -5,24 +5,23 @@ import shlex
 import sys
 from pathlib import Path
 
+from espnet_ext.scoring.arguments import result_parser
+
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m espnet_ext.score", description=__doc__)
-    parser.add_argument("exp", type=Path, help="directory of the systems")
-    parser.add_argument("--systems", type=str.split, required=True, help='such as "asr mt pipeline e2e"')
-    parser.add_argument("--test_sets", type=str.split, required=True, help='such as "dev test"')
-    parser.add_argument("--data", type=Path, default=Path("data"), help="directory of the test sets' references")
-    parser.add_argument("--src_lang", required=True, help="language that is spoken")
-    parser.add_argument("--tgt_lang", required=True, help="language of the translations")
+    parser = result_parser("score", __doc__)
     parser.add_argument("--lowercase", action="store_true", help="WER and CER ignore case")
     parser.add_argument("--remove_punctuation", action="store_true", help="WER and CER ignore punctuation")
-    parser.add_argument("--bleu_tokenize", default="13a", help="sacreBLEU tokenizer: 13a, zh, ja-mecab, char, ...")
+    parser.add_argument("--bleu_tokenize", help="sacreBLEU tokenizer: 13a, zh, ja-mecab, char, ... (that of the language)")
     parser.add_argument("--bleu_lowercase", action="store_true", help="BLEU and chrF ignore case")
     parser.add_argument("--samples", type=int, default=1000, help="resamples of the paired bootstrap")
     parser.add_argument("--seed", type=int, default=12345, help="seed of the resamples")
-    parser.add_argument("--allow_missing", action="store_true", help="leave out systems that are not decoded yet")
     parser.add_argument("--results", type=Path, help="also write the tables to this file, such as RESULTS.md")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    from espnet_ext.scoring.metrics import tokenizer_of
+
+    options.bleu_tokenize = options.bleu_tokenize or tokenizer_of(options.tgt_lang)
+    return options
 
 
 def main(argv: list[str]) -> None:
@@ -38,9 +37,11 @@ def main(argv: list[str]) -> None:
 def score(options: argparse.Namespace, command: str) -> None:
     """Score every test set, print the tables, and write RESULTS.md if asked to."""
     from espnet_ext.files import atomic_open
+    from espnet_ext.reporting.seeds import seed_tables
     from espnet_ext.reporting.tables import as_markdown, as_text, build_table
     from espnet_ext.scoring.metrics import Options
     from espnet_ext.scoring.results import Experiments, present, score_test_set
+    from espnet_ext.scoring.seeds import present_in_all, score_seeds
 
     where = Experiments(options.exp, options.data, options.src_lang, options.tgt_lang)
     metrics = Options(**{name: getattr(options, name) for name in Options.__dataclass_fields__})
@@ -49,7 +50,12 @@ def score(options: argparse.Namespace, command: str) -> None:
         systems = present(where, options.systems, test_set, options.allow_missing)
         score_test_set(where, systems, test_set, metrics)
         tables.append(build_table(where, systems, test_set))
-        print(as_text(tables[-1]) + "\n")
+        if len(options.seeds) > 1:
+            systems = present_in_all(where, options.seeds, systems, test_set, options.allow_missing)
+            score_seeds(where, options.seeds, systems, test_set, metrics)
+            tables += seed_tables(where, options.seeds, systems, test_set)
+    for table in tables:
+        print(as_text(table) + "\n")
     if options.results:
         title = f"Results: {options.src_lang} to {options.tgt_lang}"
         with atomic_open(options.results) as stream:

@@ -18,13 +18,15 @@ train_set=train      # Folder under data/ to train on.
 valid_set=dev        # Folder under data/ to validate on.
 test_sets="test"     # Folders under data/ to decode and score.
 mt_train_set=        # Folder under data/ with more text to train MT on; empty means the training set.
-data_args=           # Arguments for local/data.py.
+corpus=              # Folder of the unpacked corpus, where the recipe reads one; relative to the recipe's folder.
+data_args=           # More arguments for local/data.py.
+by_pair=false        # Keep each language pair's data, features and systems apart, in folders such as data/en-de.
 resample=false       # Resample audio that is not at 16 kHz, instead of refusing it.
 augment=             # Augmented copies of the training set, such as "speed:0.9,1.1"; empty means none.
 vocab_size=4000      # Sub-words of a vocabulary; char takes every character.
 subword_type=unigram # unigram, bpe or char.
 set=                 # Values to change in every config, such as "max_epoch=2 seed=1".
-bleu_tokenize=13a    # sacreBLEU's tokenizer: 13a, zh, ja-mecab or char.
+bleu_tokenize=       # sacreBLEU's tokenizer: 13a, zh, ja-mecab or char; empty means that of the language.
 score_args=          # Arguments for scoring, such as "--lowercase --remove_punctuation" for WER.
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -62,47 +64,55 @@ launch=(python3)
 subword_size=(--size "$vocab_size")
 [ "$subword_type" != char ] || subword_size=() # every character that there is
 
+corpus_args=()
+[ -z "$corpus" ] || corpus_args=(--corpus "$corpus" "${langs[@]}" --nj "$nj")
+
 pages=$exp/
 [ "$exp" != exp ] || pages= # the recipe's own RESULTS.md and report.html
+data=data dump=dump pair=
+if [ "$by_pair" = true ]; then
+    pair=$src_lang-$tgt_lang
+    data=data/$pair dump=dump/$pair exp=$exp/$pair
+fi
 
 # shellcheck disable=SC2086 # lists are split into words
 {
-    stage 1 "prepare corpus" python3 local/data.py data $data_args
+    stage 1 "prepare corpus" python3 local/data.py "$data" "${corpus_args[@]}" $data_args
 
-    stage 2 "check data" python3 -m espnet_ext.data.check "${given_sets[@]/#/data/}" --nj "$nj" "${resampling[@]}"
+    stage 2 "check data" python3 -m espnet_ext.data.check "${given_sets[@]/#/$data/}" --nj "$nj" "${resampling[@]}"
 
     if [ -n "$augment" ]; then
-        stage 3 "augment" python3 -m espnet_ext.data.augment "data/$train_set" "data/$train" --with $augment "${jobs[@]}"
+        stage 3 "augment" python3 -m espnet_ext.data.augment "$data/$train_set" "$data/$train" --with $augment "${jobs[@]}"
     fi
 
     for name in "${speech_sets[@]}"; do
-        stage 4 "features of $name" python3 -m espnet_ext.data.features "data/$name" "dump/$name" "${jobs[@]}"
+        stage 4 "features of $name" python3 -m espnet_ext.data.features "$data/$name" "$dump/$name" "${jobs[@]}"
     done
 
-    stage 5 "sub-words" python3 -m espnet_ext.data.subwords dump/subwords --joint --langs "$src_lang" "$tgt_lang" \
-        --data "data/$train_set" ${mt_train_set:+--extra_data "data/$mt_train_set"} \
+    stage 5 "sub-words" python3 -m espnet_ext.data.subwords "$dump/subwords" --joint --langs "$src_lang" "$tgt_lang" \
+        --data "$data/$train_set" ${mt_train_set:+--extra_data "$data/$mt_train_set"} \
         --type "$subword_type" "${subword_size[@]}"
 
     for name in "${speech_sets[@]}" $mt_train_set; do
-        stage 6 "text index of $name" python3 -m espnet_ext.data.text "data/$name" "dump/$name"
+        stage 6 "text index of $name" python3 -m espnet_ext.data.text "$data/$name" "$dump/$name"
     done
 
     for system in $systems; do
         stage 7 "train $system" "${launch[@]}" -m espnet_ext.train "conf/$system.yaml" "$exp/$system" \
-            --train "dump/$train" --valid "dump/$valid_set" ${mt_train_set:+--text_train "dump/$mt_train_set"} \
-            "${langs[@]}" --subwords dump/subwords --ngpu "$ngpu" ${set:+--set $set}
+            --train "$dump/$train" --valid "$dump/$valid_set" ${mt_train_set:+--text_train "$dump/$mt_train_set"} \
+            "${langs[@]}" --subwords "$dump/subwords" --ngpu "$ngpu" ${set:+--set $set}
     done
 
     for system in $systems; do
         for name in $test_sets; do
-            stage 8 "decode $name with $system" python3 -m espnet_ext.decode "$exp/$system" "dump/$name" \
+            stage 8 "decode $name with $system" python3 -m espnet_ext.decode "$exp/$system" "$dump/$name" \
                 --device "$device" "${jobs[@]}"
         done
     done
 
-    results=("$exp" --systems "$systems" --test_sets "$test_sets" --data data "${langs[@]}")
-    stage 9 "score" python3 -m espnet_ext.score "${results[@]}" --bleu_tokenize "$bleu_tokenize" $score_args \
-        --results "${pages}RESULTS.md"
+    results=("$exp" --systems "$systems" --test_sets "$test_sets" --data "$data" "${langs[@]}")
+    stage 9 "score" python3 -m espnet_ext.score "${results[@]}" ${bleu_tokenize:+--bleu_tokenize "$bleu_tokenize"} \
+        $score_args --results "${pages}RESULTS${pair:+.$pair}.md"
 
-    stage 10 "report" python3 -m espnet_ext.report "${results[@]}" --out "${pages}report.html"
+    stage 10 "report" python3 -m espnet_ext.report "${results[@]}" --out "${pages}report${pair:+.$pair}.html"
 }
