@@ -9,7 +9,8 @@ from typing import Any
 
 from espnet_ext.data.audio import AudioError
 from espnet_ext.data.audio_scan import Finding, scan
-from espnet_ext.files import write_json, write_table
+from espnet_ext.data.datadir import digest, fingerprints
+from espnet_ext.files import Stamp, write_json, write_table
 
 SHORTEST = 0.025  # seconds: one window of the features
 INVISIBLE = "\ufeff\u200b\u200e\u200f"  # marks without width, which make an empty text look like one
@@ -45,11 +46,27 @@ class Losses:
             shown.append(utterance)
 
 
-def write_data_dir(folder: str | Path, utterances: Iterable[Utterance], *, nj: int = 1) -> dict[str, Any]:
+def update_data_dir(
+    folder: str | Path, utterances: Iterable[Utterance], *, nj: int = 1, shortest: float = SHORTEST
+) -> None:
+    """`write_data_dir`, unless the directory was made from just these utterances and audio files."""
+    everything = list(utterances)
+    audio = fingerprints(str(utterance.audio) for utterance in everything if utterance.audio is not None)
+    stamp = Stamp(folder, [], utterances=digest(everything), audio=digest(sorted(audio.items())), shortest=shortest)
+    if not stamp.is_current():
+        stamp.path.unlink(missing_ok=True)  # until all of its files are written
+        write_data_dir(folder, everything, nj=nj, shortest=shortest)
+        stamp.write()
+
+
+def write_data_dir(
+    folder: str | Path, utterances: Iterable[Utterance], *, nj: int = 1, shortest: float = SHORTEST
+) -> dict[str, Any]:
     """Write wav.scp, segments, utt2spk, text.<lang>, utt2dur and utt2task; what was lost goes to dropped.json.
 
-    Lines with an empty text or with audio that is missing, unreadable, empty or outside its recording are dropped;
-    segments that run past the audio, and files whose header claims too much, are clipped to what is there.
+    Lines with an empty text or with audio that is missing, unreadable, empty, outside its recording or shorter than
+    `shortest` seconds are dropped; segments that run past the audio, and files whose header claims too much, are
+    clipped to what is there.
     """
     folder, losses = Path(folder), Losses()
     everything = list(utterances)
@@ -59,7 +76,9 @@ def write_data_dir(folder: str | Path, utterances: Iterable[Utterance], *, nj: i
     if everything[0].audio is not None:
         paths = (str(utterance.audio) for utterance in kept)
         found = scan(paths, nj=nj, log_dir=folder / "log", description=f"audio of {folder.name}")
-        kept = [fitted for utterance in kept if (fitted := _fit(utterance, found[str(utterance.audio)], losses))]
+        kept = [
+            fitted for utterance in kept if (fitted := _fit(utterance, found[str(utterance.audio)], shortest, losses))
+        ]
         durations = {
             utterance.id: found[str(utterance.audio)].seconds  # type: ignore[union-attr]
             if utterance.start is None or utterance.end is None
@@ -118,7 +137,7 @@ def _with_text(utterances: list[Utterance], losses: Losses) -> list[Utterance]:
     return kept
 
 
-def _fit(utterance: Utterance, found: Finding, losses: Losses) -> Utterance | None:
+def _fit(utterance: Utterance, found: Finding, shortest: float, losses: Losses) -> Utterance | None:
     """The utterance within the audio that is there, or None if none of it is."""
     if isinstance(found, AudioError):
         losses.count(losses.dropped, found.kind, utterance.id)
@@ -129,9 +148,9 @@ def _fit(utterance: Utterance, found: Finding, losses: Losses) -> Utterance | No
     whole = utterance.start is None and utterance.end is None
     wanted_start, wanted_end = utterance.start or 0.0, found.seconds if utterance.end is None else utterance.end
     start, end = max(wanted_start, 0.0), min(wanted_end, found.seconds)
-    if end - start < SHORTEST:
-        outside = wanted_end - wanted_start >= SHORTEST
-        losses.count(losses.dropped, OUTSIDE if outside else f"shorter than {SHORTEST} s", utterance.id)
+    if end - start < shortest:
+        outside = wanted_end - wanted_start >= shortest
+        losses.count(losses.dropped, OUTSIDE if outside else f"shorter than {shortest} s", utterance.id)
         return None
     if whole and found.claimed > found.frames:
         losses.count(losses.clipped, "truncated audio", utterance.id)

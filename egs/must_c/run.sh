@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# MuST-C, English to one of ten languages: ./run.sh --corpus DIR --tgt_lang fr, where DIR holds en-fr.
+set -euo pipefail
+cd "$(dirname "$0")"
+exec ../../utils/st.sh \
+    --systems "asr mt pipeline e2e" \
+    --tgt_lang fr \
+    --by_pair true \
+    --train_set train \
+    --valid_set dev \
+    --test_sets "tst-COMMON tst-HE" \
+    --vocab_size 8000 \
+    --score_args "--lowercase --remove_punctuation" \
+    -- "$@"
