@@ -13,10 +13,10 @@ ROOT = Path(__file__).parent.parent
 MADE = ("data", "dump", "exp*", "downloads", "__pycache__", "RESULTS*.md", "report*.html", ".*.made_from")
 # every system at a size that trains within a second or two
 TINY = (
-    "max_epoch=1 batch_bins=1500 accum_grad=1 amp=none keep_nbest_models=1 greedy_every=0 scheduler_conf.warmup_steps=2 "
+    "max_epoch=1 batch_bins=1500 accum_grad=1 amp=none keep_nbest_models=1 greedy_every=0 "
+    "scheduler_conf.warmup_steps=2 use_tensorboard=false decode.beam=1 decode.max_length=8 "
     "encoder_conf.output_size=8 encoder_conf.attention_heads=2 encoder_conf.linear_units=8 encoder_conf.num_blocks=1 "
-    "decoder_conf.attention_heads=2 decoder_conf.linear_units=8 decoder_conf.num_blocks=1 "
-    "decode.beam=1 decode.max_length=8 use_tensorboard=false"
+    "decoder_conf.attention_heads=2 decoder_conf.linear_units=8 decoder_conf.num_blocks=1"
 )
 
 

@@ -129,10 +129,11 @@ def test_a_text_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
 
 
 def test_a_language_that_is_not_there_is_refused_with_what_is(recipe: RecipeCopy, tmp_path: Path) -> None:
-    write_set(tmp_path, "dev", GOOD)
-    result = recipe.prepare("data", "--corpus", str(tmp_path), "--tgt_lang", "es")
+    corpus = tmp_path / "corpus"
+    write_set(corpus, "dev", GOOD)
+    result = recipe.prepare("data", "--corpus", str(corpus), "--tgt_lang", "es")
     assert result.returncode == 1
-    assert f"{tmp_path / 'en-es'}: not there; {tmp_path} holds en-de" in result.stderr
+    assert f"{corpus / 'en-es'}: not there; {corpus} holds en-de; give --corpus the folder" in result.stderr
 
 
 def test_segments_of_the_same_times_have_ids_of_their_own() -> None:

@@ -107,7 +107,8 @@ def _pass(folder: Path, stamp: Stamp) -> None:
     """Record and say that a directory is in order."""
     names = [path.name for path in datadir.tables(folder)]
     wanted = datadir.spans(folder)
-    with open(next(path for path in datadir.tables(folder) if path.name.startswith("text.")), "rb") as stream:
+    text = next(path for path in datadir.tables(folder) if path.name.startswith(datadir.TEXTS))
+    with open(folder / "utt2spk" if wanted else text, "rb") as stream:
         utterances = sum(1 for _ in stream)
     hours = round(sum(datadir.seconds(folder, wanted)) / 3600, 2) if wanted else 0.0
     write_json(folder / CHECKED, {"utterances": utterances, "hours": hours, "files": names})

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from espnet_ext.data.datadir import TABLES
+from espnet_ext.data.datadir import TEXTS, talk_of
+from espnet_ext.data.datadir import tables as tables_of
 from espnet_ext.data.prepare import INVISIBLE
 
 NOTHING = INVISIBLE + "".join(filter(str.isspace, map(chr, range(0x3001))))
@@ -45,7 +46,7 @@ class Table:
 
 def read(path: Path, problems: list[Problem]) -> Table:
     """Read one file and note what is wrong with its bytes, its lines and the order of its ids."""
-    table, is_text = Table(path), path.name.startswith("text.")
+    table, is_text = Table(path), path.name.startswith(TEXTS)
     with open(path, "rb") as stream:
         for number, raw in enumerate(stream, 1):
             text = _decode(path, number, raw, problems)
@@ -114,7 +115,7 @@ def _check_order(table: Table, problems: list[Problem]) -> None:
 
 def read_all(folder: Path, langs: list[str], problems: list[Problem]) -> dict[str, Table]:
     """Read and compare all tables of a data directory."""
-    names = [name for name in TABLES if (folder / name).exists()] + sorted(p.name for p in folder.glob("text.*"))
+    names = [path.name for path in tables_of(folder)]
     for name in _required(names, langs):
         found, remedy = "the file is missing", f"local/data.py must write it (there are: {' '.join(names) or 'none'})"
         problems.append(Problem("missing file", folder / name, None, found, remedy))
@@ -127,7 +128,11 @@ def read_all(folder: Path, langs: list[str], problems: list[Problem]) -> dict[st
                 break
     if "utt2dur" in tables:
         _check_durations(tables["utt2dur"], problems)
-    _compare_ids(tables, problems)
+    references = {name: tables[name] for name in names if name.startswith("reference.")}
+    _compare_ids({name: table for name, table in tables.items() if name not in references}, problems)
+    _compare_ids(references, problems)
+    if references and "utt2spk" in tables:
+        _compare_talks(tables["utt2spk"], next(iter(references.values())), problems)
     return tables
 
 
@@ -135,7 +140,7 @@ def _required(names: list[str], langs: list[str]) -> list[str]:
     wanted = [f"text.{lang}" for lang in langs]
     if "wav.scp" in names or "segments" in names or not names:
         wanted += ["wav.scp", "utt2spk"]
-    if not langs and not any(name.startswith("text.") for name in names):
+    if not langs and not any(name.startswith(TEXTS) for name in names):
         wanted.append("text.<lang>")
     return [name for name in wanted if name not in names]
 
@@ -171,6 +176,15 @@ def _compare_ids(tables: dict[str, Table], problems: list[Problem]) -> None:
             continue
         _report_missing(reference, table, f"not in {name}", problems)
         _report_missing(table, reference, f"not in {reference_name}", problems)
+
+
+def _compare_talks(utterances: Table, references: Table, problems: list[Problem]) -> None:
+    """Every talk that is decoded has references, so that its output can be cut as they are."""
+    talks, remedy = {talk_of(key) for key in references.ids}, "ids of both are <talk>_<number>; mend them"
+    for i, key in enumerate(utterances.ids):
+        if talk_of(key) not in talks:
+            found = f"utterance {key}: {references.path.name} has nothing of the talk '{talk_of(key)}'"
+            problems.append(Problem("ids differ", utterances.path, utterances.line(i), found, remedy))
 
 
 def _report_missing(here: Table, there: Table, where: str, problems: list[Problem]) -> None:

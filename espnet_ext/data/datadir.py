@@ -11,6 +11,7 @@ from espnet_ext.data import audio
 from espnet_ext.files import read_table
 
 TABLES = ("wav.scp", "segments", "utt2spk", "utt2dur", "utt2task")
+TEXTS = ("text.", "reference.")  # of utterances, or of a talk that its references cut otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,13 @@ class Span:
 def tables(folder: str | Path) -> list[Path]:
     """The files of the contract that a data directory has."""
     folder = Path(folder)
-    return [folder / name for name in TABLES if (folder / name).exists()] + sorted(folder.glob("text.*"))
+    found = [folder / name for name in TABLES if (folder / name).exists()]
+    return found + [path for prefix in TEXTS for path in sorted(folder.glob(f"{prefix}*"))]
+
+
+def talk_of(key: str) -> str:
+    """The talk of an utterance `<talk>_<number>`, in a set whose references are cut otherwise."""
+    return key.rpartition("_")[0]
 
 
 def spans(folder: str | Path) -> list[Span]:

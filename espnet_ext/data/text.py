@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from espnet_ext.data import datadir
 from espnet_ext.data.subwords import Subwords
 from espnet_ext.files import Stamp, atomic_folder, write_json
 
@@ -202,6 +203,7 @@ def build(table: Path, folder: Path) -> None:
             text_digest.update(b"".join(chunk))
             lines += len(chunk)
         meta = {"lines": lines, "keys": keys_digest.hexdigest(), "text": text_digest.hexdigest()}
+        meta |= {"references": True} if table.name.startswith("reference.") else {}
         write_json(temporary / "meta.json", meta)
 
 
@@ -210,13 +212,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("data", type=Path, help="data directory with text.<lang> files")
     parser.add_argument("dump", type=Path, help="dump directory; each language goes to DUMP/text.<lang>")
     args = parser.parse_args(arguments)
-    tables = sorted(path for path in args.data.glob("text.*") if path.is_file())
+    tables = [path for path in datadir.tables(args.data) if path.name.startswith(datadir.TEXTS)]
     if not tables:
         sys.exit(f"error: {args.data}: no text.<lang> here; nothing to index")
     for table in tables:
-        stamp = Stamp(args.dump / table.name, [table])
+        folder = args.dump / table.name.replace("reference.", "text.", 1)
+        stamp = Stamp(folder, [table])
         if not stamp.is_current():
-            build(table, args.dump / table.name)
+            build(table, folder)
             stamp.write()
 
 

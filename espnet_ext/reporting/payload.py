@@ -64,7 +64,8 @@ def _test_set(where: Experiments, systems: list[str], test_set: str, max_audio: 
     present = {s for system in systems for s in where.streams(system, test_set)}
     streams = {s: _stream(where, systems, test_set, s, options) for s in comparison["streams"] if s in present}
     ids, _ = read_references(folder, where.language(next(iter(streams))))
-    audio = spans(folder)
+    known = set(ids)
+    audio = [span for span in spans(folder) if span.utterance in known]  # none where references are cut otherwise
     lengths = dict(zip((s.utterance for s in audio), seconds(folder, audio), strict=True))
     return {
         "name": test_set,

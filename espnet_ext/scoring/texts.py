@@ -13,8 +13,11 @@ class ScoringError(ValueError):
 
 
 def read_references(folder: Path, lang: str) -> tuple[list[str], list[list[str]]]:
-    """Ids and references of `text.<lang>` and, where there are several, `text.<lang>.1`, `text.<lang>.2`, ..."""
-    first = folder / f"text.{lang}"
+    """Ids and references of `text.<lang>` and, where there are several, `text.<lang>.1`, `text.<lang>.2`, ...
+
+    They are called `reference.<lang>` where they are cut otherwise than the utterances.
+    """
+    first, *others = reference_files(folder, lang)
     if not first.exists():
         raise ScoringError(f"{first} does not exist: check the language and the test set, or prepare the data")
     rows = _unique(first, "correct the data directory with: python -m espnet_ext.data.check")
@@ -22,15 +25,16 @@ def read_references(folder: Path, lang: str) -> tuple[list[str], list[list[str]]
     if not ids:
         raise ScoringError(f"{first} is empty: prepare the data again")
     references = [list(rows.values())]
-    for path in reference_files(folder, lang)[1:]:
+    for path in others:
         more = read_exactly(path, ids, "give every utterance of text.<lang> a line, which may be empty")
         references.append(more)
     return ids, references
 
 
 def reference_files(folder: Path, lang: str) -> list[Path]:
-    numbered = [p for p in folder.glob(f"text.{lang}.*") if re.fullmatch(r"\d+", p.name.rpartition(".")[2])]
-    return [folder / f"text.{lang}", *sorted(numbered, key=lambda p: int(p.name.rpartition(".")[2]))]
+    name = f"reference.{lang}" if (folder / f"reference.{lang}").exists() else f"text.{lang}"
+    numbered = [p for p in folder.glob(f"{name}.*") if re.fullmatch(r"\d+", p.name.rpartition(".")[2])]
+    return [folder / name, *sorted(numbered, key=lambda p: int(p.name.rpartition(".")[2]))]
 
 
 def read_hypotheses(path: Path, ids: list[str]) -> list[str]:
