@@ -90,6 +90,18 @@ def test_layers_go_to_their_streams(order, lengths):
     }
 
 
+@pytest.mark.parametrize("lengths", [(3, 3), (3, 5), (5, 3)])
+def test_layers_of_one_pass_over_both_streams_are_parted(lengths):
+    size = max(lengths) + 1
+    both = torch.cat([torch.full((size, 9), float(stream)) for stream in range(2)])
+    tokens = {"asr": [7] * lengths[0], "st": [7] * lengths[1]}
+    found = by_stream([("d.0.src_attn", both), ("d.1.src_attn", both)], tokens)
+    for stream, length in enumerate(lengths):
+        layers = found[list(tokens)[stream]]
+        assert [len(weights) for weights in layers] == [length + 1] * 2
+        assert all(bool((weights == stream).all()) for weights in layers)
+
+
 def test_a_stream_that_is_written_first_is_found_by_its_length():
     recorded = [("d.0.src_attn", torch.zeros(3, 9)), ("d.0.src_attn", torch.ones(6, 9))]
     found = by_stream(recorded, {"asr": [7] * 5, "st": [7] * 2})

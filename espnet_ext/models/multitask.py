@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from espnet_ext.nn.base import Batch, SpeechModel, Stats, mix
+from espnet_ext.nn.base import Batch, Memory, SpeechModel, Stats, mix, with_end, with_start
+from espnet_ext.nn.decoder import TransformerDecoder, stack_streams
 from espnet_ext.search.options import Hypothesis, SearchOptions
 
 TARGETS = {"asr": "src_text", "st": "text"}
@@ -17,6 +18,7 @@ class Model(SpeechModel):
     data_names = ("speech", "src_text", "text")
     streams = ("asr", "st")
     inputs = ("speech",)
+    decoder_class: type[TransformerDecoder] | None = None  # of a variant; None is the configuration's
 
     def __init__(
         self,
@@ -42,7 +44,7 @@ class Model(SpeechModel):
         self.st_ctc = parts.ctc(parts.tgt_size) if st_ctc_weight > 0 else None
 
     def make_decoder(self, parts: Any, vocab_size: int) -> torch.nn.Module:
-        decoder = parts.decoder(vocab_size)
+        decoder = parts.decoder(vocab_size, make=self.decoder_class)
         self.share_embeddings(decoder)
         return decoder
 
@@ -67,17 +69,25 @@ class Model(SpeechModel):
         stats["acc"] = stats["acc_st"]
         return mix(self.asr_weight, losses["asr"], losses["st"]), stats
 
-    def attention_losses(
-        self, memory: tuple[torch.Tensor, torch.Tensor], batch: Batch, stats: Stats
-    ) -> dict[str, torch.Tensor]:
+    def attention_losses(self, memory: Memory, batch: Batch, stats: Stats) -> dict[str, torch.Tensor]:
         """The decoder's loss of each stream, teacher-forced."""
+        targets = {s: (batch[TARGETS[s]], batch[f"{TARGETS[s]}_lengths"]) for s in self.streams}
+        tokens = [with_start(targets[s][0], self.starts[s], self.ends[s]) for s in self.streams]
+        states = self.states(memory, tokens, [lengths_B + 1 for _, lengths_B in targets.values()])
         losses = {}
-        for stream in self.streams:
-            target = batch[TARGETS[stream]], batch[f"{TARGETS[stream]}_lengths"]
-            losses[stream], stats[f"acc_{stream}"] = self.attention_loss(
-                self.modules_of(stream)[0], memory, *target, self.starts[stream], self.ends[stream]
-            )
+        for stream, x_BLD in zip(self.streams, states, strict=True):
+            logits_BLV = self.modules_of(stream)[0].output(x_BLD)
+            labels_BL = with_end(*targets[stream], self.ends[stream])
+            losses[stream], stats[f"acc_{stream}"] = self.token_loss(logits_BLV, labels_BL)
         return losses
+
+    def states(self, memory: Memory, tokens_2BL: list[torch.Tensor], rows_2B: list[torch.Tensor]) -> list[torch.Tensor]:
+        """(B, L, D) of each stream: a shared decoder's last layer from one pass over both, the transcript first."""
+        if self.extra_asr_decoder is not None:
+            decoders = (self.modules_of(stream)[0] for stream in self.streams)
+            return [decoder.states(*memory, tokens) for decoder, tokens in zip(decoders, tokens_2BL, strict=True)]
+        x_BSLD = self.decoder.states(*memory, stack_streams(tokens_2BL).flatten(0, 1)).unflatten(0, (-1, 2))
+        return [x_BSLD[:, i, : tokens_BL.size(1)] for i, tokens_BL in enumerate(tokens_2BL)]
 
     def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
         memory = self.encode_slices(batch["speech"], batch["speech_lengths"])

@@ -20,6 +20,7 @@ from espnet_ext.search.options import Hypothesis, SearchOptions, stream_options
 SLICE = 1200  # frames that a CPU encodes at a time when it decodes
 Batch = dict[str, torch.Tensor]
 Stats = dict[str, torch.Tensor]
+Memory = tuple[torch.Tensor, torch.Tensor]  # an encoder's states (B, T, D) and their lengths
 
 
 def with_start(tokens_BL: torch.Tensor, start: int, end: int) -> torch.Tensor:
@@ -89,12 +90,18 @@ class BaseModel(AbsESPnetModel):
     ) -> list[list[Hypothesis]]:
         """Beam search of one decoder over the encoder's states, with its CTC branch if the options say so."""
         memory_BTD, lengths_B = memory
-        prefix = None
-        if options.ctc_weight > 0:
-            if ctc is None:
-                raise ValueError(f"decode option ctc_weight: {options.ctc_weight}, but this stream has no CTC; set 0")
-            prefix = CTCPrefix(ctc.ctc_lo(memory_BTD).float().log_softmax(-1), lengths_B)
+        prefix = self.ctc_prefix(ctc, memory, options)
         return search(CachedDecoder(decoder, memory_BTD, lengths_B), lengths_B, start_tokens, end, options, prefix)
+
+    def ctc_prefix(
+        self, ctc: CTC | None, memory: tuple[torch.Tensor, torch.Tensor], options: SearchOptions
+    ) -> CTCPrefix | None:
+        """Prefix scores of a CTC branch, if the options say so."""
+        if options.ctc_weight == 0:
+            return None
+        if ctc is None:
+            raise ValueError(f"decode option ctc_weight: {options.ctc_weight}, but this stream has no CTC; set 0")
+        return CTCPrefix(ctc.ctc_lo(memory[0]).float().log_softmax(-1), memory[1])
 
     def collect_feats(self, **batch: torch.Tensor) -> dict[str, torch.Tensor]:
         return {}

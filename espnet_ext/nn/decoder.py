@@ -1,9 +1,10 @@
 """The Transformer decoder: ESPnet's parameters, teacher-forced here, step by step in cache.py."""
 
-# B batch, L target positions, T memory frames, D width, V vocabulary
+# B batch, L target positions, T memory frames, D width, V vocabulary; N = B S rows of tokens, where the S streams of an
+# utterance stand one after the other (S is 1 where a decoder writes one stream at a time)
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,18 @@ from torch.nn import functional as F
 from espnet_ext.nn.attention import Attention, padding_mask
 
 EPSILON = 1e-12  # of ESPnet's layer normalisation
+Source = tuple[Tensor, Tensor | None]  # a memory (B, T, D) and where it is no padding
+
+
+def with_masks(memories: Iterable[tuple[Tensor, Tensor]]) -> list[Source]:
+    """Memories and their lengths as memories and their masks."""
+    return [(x_BTD, padding_mask(lengths_B, x_BTD.size(1))) for x_BTD, lengths_B in memories]
+
+
+def stack_streams(tokens_SBL: Sequence[Tensor]) -> Tensor:
+    """(B, S, L): the tokens of several streams, padded with 0 to a common length."""
+    size = max(tokens_BL.size(1) for tokens_BL in tokens_SBL)
+    return torch.stack([F.pad(tokens_BL, (0, size - tokens_BL.size(1))) for tokens_BL in tokens_SBL], dim=1)
 
 
 class PositionalEncoding(nn.Module):
@@ -71,17 +84,35 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout_rate)
         self.normalize_before = True
 
-    def add(self, x_BLD: Tensor, norm: nn.Module, part: Callable[[Tensor], Tensor]) -> Tensor:
-        """x plus what `part` makes of it, normalised before (or after, if the decoder says so)."""
-        if self.normalize_before:
-            return x_BLD + self.dropout(part(norm(x_BLD)))
-        return norm(x_BLD + self.dropout(part(x_BLD)))
+    def before(self, x_NLD: Tensor, norm: nn.Module) -> Tensor:
+        """What a part of the layer reads."""
+        return norm(x_NLD) if self.normalize_before else x_NLD
 
-    def forward(self, x_BLD: Tensor, memory_BTD: Tensor, memory_mask: Tensor | None) -> Tensor:
+    def after(self, x_NLD: Tensor, norm: nn.Module, made_NLD: Tensor) -> Tensor:
+        """x plus what a part has made of it."""
+        x_NLD = x_NLD + self.dropout(made_NLD)
+        return x_NLD if self.normalize_before else norm(x_NLD)
+
+    def add(self, x_NLD: Tensor, norm: nn.Module, part: Callable[[Tensor], Tensor]) -> Tensor:
+        """x plus what `part` makes of it, normalised before (or after, if the decoder says so)."""
+        return self.after(x_NLD, norm, part(self.before(x_NLD, norm)))
+
+    def sources(self) -> list[tuple[nn.Module, Attention]]:
+        """The attentions to something outside, each with its normalisation, in their order."""
+        return [(self.norm2, self.src_attn)]
+
+    def forward(self, x_NLD: Tensor, memories: Sequence[Source]) -> Tensor:
         # Rows look back only, and padding comes last: no mask of the tokens is needed.
-        x_BLD = self.add(x_BLD, self.norm1, lambda y: self.self_attn(y, y, causal=True))
-        x_BLD = self.add(x_BLD, self.norm2, lambda y: self.src_attn(y, memory_BTD, memory_mask))
-        return self.add(x_BLD, self.norm3, self.feed_forward)
+        x_NLD = self.add(x_NLD, self.norm1, lambda y: self.self_attn(y, y, causal=True))
+        return self.look_outside(x_NLD, memories)
+
+    def look_outside(self, x_NLD: Tensor, memories: Sequence[Source]) -> Tensor:
+        """What comes after self-attention; `memories` is one (B, T, D) and its mask for each of `sources`."""
+        for (norm, attention), (memory_BTD, mask) in zip(self.sources(), memories, strict=True):
+            # The streams of an utterance are queries of one attention, so its keys and values are made once.
+            y_BLD = self.before(x_NLD, norm).reshape(len(memory_BTD), -1, x_NLD.size(-1))
+            x_NLD = self.after(x_NLD, norm, attention(y_BLD, memory_BTD, mask).view_as(x_NLD))
+        return self.add(x_NLD, self.norm3, self.feed_forward)
 
 
 class TransformerDecoder(nn.Module):
@@ -131,13 +162,18 @@ class TransformerDecoder(nn.Module):
     def make_layer(self, *parts: object) -> DecoderLayer:
         return DecoderLayer(*parts)  # type: ignore[arg-type]
 
-    def states(self, memory_BTD: Tensor, memory_lengths_B: Tensor, tokens_BL: Tensor) -> Tensor:
-        """(B, L, D): the last layer at every position, before the output layer."""
-        memory_mask = padding_mask(memory_lengths_B, memory_BTD.size(1))
-        x_BLD = self.embed(tokens_BL)
+    def states(
+        self, memory_BTD: Tensor, memory_lengths_B: Tensor, tokens_NL: Tensor, *others: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """(N, L, D): the last layer at every position, before the output layer; `others` are further memories."""
+        memories = with_masks([(memory_BTD, memory_lengths_B), *others])
+        x_NLD = self.embed(tokens_NL)
         for layer in self.decoders:
-            x_BLD = layer(x_BLD, memory_BTD, memory_mask)
-        return x_BLD if self.after_norm is None else self.after_norm(x_BLD)
+            x_NLD = layer(x_NLD, memories)
+        return self.last(x_NLD)
+
+    def last(self, x_NLD: Tensor) -> Tensor:
+        return x_NLD if self.after_norm is None else self.after_norm(x_NLD)
 
     def output(self, x_BLD: Tensor) -> Tensor:
         return x_BLD if self.output_layer is None else self.output_layer(x_BLD)

@@ -38,7 +38,8 @@ def attention_pictures(exp: Path, system: str, test_set: str, dump: Path, uttera
         names=experiment.model.data_names,
     )
     place = {key: i for i, key in enumerate(data.keys)}
-    outputs = {s: _tokens(exp / system / test_set / f"nbest.{s}.jsonl") for s in experiment.model.streams}
+    streams = experiment.model.streams_from(experiment.model.inputs[:1])  # of two peers the one that reads speech
+    outputs = {s: _tokens(exp / system / test_set / f"nbest.{s}.jsonl") for s in streams}
     pictures = {}
     for utterance in utterances:
         if utterance not in place:
@@ -103,7 +104,7 @@ def by_stream(recorded: Recorded, tokens: dict[str, list[int]]) -> dict[str, lis
     layers: dict[str, list[torch.Tensor]] = {}
     times: Counter[str] = Counter()
     passes: dict[tuple[str, int], str | None] = {}
-    for name, weights_LS in recorded:
+    for name, weights_LS in side_by_side(recorded, tokens):
         decoder = re.split(r"\.\d+\.", name)[0]
         times[name] += 1
         key = decoder, times[name]
@@ -114,6 +115,19 @@ def by_stream(recorded: Recorded, tokens: dict[str, list[int]]) -> dict[str, lis
         if stream is not None:
             layers.setdefault(stream, []).append(weights_LS)
     return {stream: layers[stream] for stream in tokens if stream in layers}
+
+
+def side_by_side(recorded: Recorded, tokens: dict[str, list[int]]) -> Recorded:
+    """A pass over both streams at once, which puts one after the other at the longer one's length, as two passes."""
+    lengths = [len(ids) + 1 for ids in tokens.values()]
+    parts: Recorded = []
+    for name, weights_LS in recorded:
+        if len(lengths) == 2 and len(weights_LS) == 2 * max(lengths):
+            halves = weights_LS.chunk(2)
+            parts += [(name, half_LS[:length]) for half_LS, length in zip(halves, lengths, strict=True)]
+        else:
+            parts.append((name, weights_LS))
+    return parts
 
 
 def _draw(

@@ -59,6 +59,7 @@ class Beam:
         last_B = self.longest_B == length + 1
         alive_BK = scores_BK > -math.inf
         ended_BK = alive_BK & ((tokens_BK == self.end) | last_B[:, None])
+        self.chosen_BK, self.ended_BK = scores_BK, ended_BK
         self.ended_best.append(scores_BK.masked_fill(~ended_BK, -math.inf).amax(1))
         if bool(ended_BK.any()):
             self.collect(ended_BK, scores_BK)
@@ -66,41 +67,49 @@ class Beam:
         best_B = self.scores_BK.amax(1)
         done_B = (best_B == -math.inf) | (self.bound(best_B, length + 1) <= self.nth_rank_B)
         if self.options.max_ratio == 0:
-            done_B |= self.end_detected()
+            done_B |= end_detected(self.ended_best)
         # What is done may stay in the batch for a while; it must find nothing more.
         self.scores_BK = self.scores_BK.masked_fill(done_B[:, None], -math.inf)
         return tokens_BK, parents_BK, done_B
 
     def choose(self, logp_BKV: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """The best K of all continuations of all hypotheses: scores, tokens, parents."""
-        options = self.options
+        total_BKC, tokens_BKC = self.expand(logp_BKV, length)
+        scores_BK, index_BK = top(total_BKC.flatten(1), self.options.beam)
+        if self.ctc is not None:
+            self.ctc.select(index_BK)
+        return scores_BK, tokens_BKC.flatten(1).gather(1, index_BK), index_BK // tokens_BKC.size(2)
+
+    def expand(self, logp_BKV: Tensor, length: int) -> tuple[Tensor, Tensor]:
+        """The candidates that each hypothesis has: the scores that they would bring it to, and their tokens."""
         if self.any_shortest:
             early_B = self.shortest_B > length
             logp_BKV[:, :, self.end] = logp_BKV[:, :, self.end].masked_fill(early_B[:, None], -math.inf)
         if self.ctc is not None:
-            return self.choose_with_ctc(logp_BKV)
+            return self.expand_with_ctc(logp_BKV, self.ctc)
         # The best K of all are among the best K of each hypothesis.
-        best_BKC, token_BKC = top(logp_BKV, options.beam)
-        scores_BK, index_BK = top((best_BKC + (self.scores_BK + options.penalty)[:, :, None]).flatten(1), options.beam)
-        return scores_BK, token_BKC.flatten(1).gather(1, index_BK), index_BK // best_BKC.size(2)
+        best_BKC, tokens_BKC = top(logp_BKV, self.options.beam)
+        return best_BKC + (self.scores_BK + self.options.penalty)[:, :, None], tokens_BKC
 
-    def choose_with_ctc(self, logp_BKV: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As `choose`, among the candidates that are best without CTC, and the end."""
-        options, ctc = self.options, self.ctc
-        assert ctc is not None
+    def expand_with_ctc(self, logp_BKV: Tensor, ctc: CTCPrefix) -> tuple[Tensor, Tensor]:
+        """As `expand`; candidates are those that are best without CTC, and the end."""
+        options = self.options
         weighted_BKV = (1.0 - options.ctc_weight) * logp_BKV + options.penalty
-        part_BKC, candidates_BKC = top(weighted_BKV, int(PRE_BEAM * options.beam))
-        part_BKC = part_BKC.masked_fill(candidates_BKC == self.end, -math.inf)  # it has its own column, the last
-        candidates_BKC = torch.cat([candidates_BKC, torch.full_like(candidates_BKC[:, :, :1], self.end)], dim=2)
+        part_BKC, tokens_BKC = top(weighted_BKV, int(PRE_BEAM * options.beam))
+        part_BKC = part_BKC.masked_fill(tokens_BKC == self.end, -math.inf)  # it has its own column, the last
+        tokens_BKC = torch.cat([tokens_BKC, torch.full_like(tokens_BKC[:, :, :1], self.end)], dim=2)
         part_BKC = torch.cat([part_BKC, weighted_BKV[:, :, self.end :][:, :, :1].nan_to_num(-math.inf)], dim=2)
-        ctc_BKC = ctc.step(candidates_BKC, self.end)
-        total_BC = (part_BKC + options.ctc_weight * ctc_BKC + self.scores_BK[:, :, None]).flatten(1)
-        scores_BK, index_BK = top(total_BC, options.beam)
-        tokens_BK, parents_BK = ctc.select(index_BK)
-        return scores_BK, tokens_BK, parents_BK
+        ctc_BKC = ctc.step(tokens_BKC, self.end)
+        return part_BKC + options.ctc_weight * ctc_BKC + self.scores_BK[:, :, None], tokens_BKC
 
     def rank(self, score: float, length: int) -> float:
         return score / length**self.options.length_norm
+
+    def ranks(self) -> Tensor:
+        """(B, K): by what the hypotheses of the last choice rank, those that it ended included."""
+        cut_BK = self.ended_BK & (self.tokens_BKL[:, :, -1] != self.end)
+        lengths_BK = cut_BK + self.tokens_BKL.size(2)
+        return self.chosen_BK / lengths_BK**self.options.length_norm
 
     def bound(self, best_B: Tensor, length: int) -> Tensor:
         """A rank that no continuation of a hypothesis of this score exceeds, as log-probabilities are <= 0."""
@@ -126,15 +135,6 @@ class Beam:
             if len(best) == self.options.nbest:
                 self.nth_rank_B[row] = best[-1][0]
 
-    def end_detected(self) -> Tensor:
-        """ESPnet's rule: what ended at three lengths in a row is worse than the best by a margin."""
-        if len(self.ended_best) < END_STEPS + 2:
-            return torch.zeros_like(self.nth_rank_B, dtype=torch.bool)
-        steps_BL = torch.stack(self.ended_best, dim=1)
-        recent_BL = steps_BL[:, -2 - END_STEPS : -2]
-        worse_BL = (recent_BL > -math.inf) & (recent_BL - steps_BL.amax(1, keepdim=True) < -END_MARGIN)
-        return worse_BL.all(1)
-
     def keep(self, rows: Tensor) -> None:
         for name in ("utterances_B", "longest_B", "shortest_B", "scores_BK", "tokens_BKL", "nth_rank_B"):
             setattr(self, name, getattr(self, name)[rows])
@@ -148,6 +148,17 @@ class Beam:
         if empty:
             logging.warning("search: %d utterances have no possible hypothesis (scores -inf or NaN); left empty", empty)
         return [[hypothesis for _, hypothesis in found] or [Hypothesis()] for found in self.ended]
+
+
+def end_detected(ended_best: list[Tensor]) -> Tensor:
+    """ESPnet's rule: what ended at three lengths in a row (the best score of each step) is worse than the best of all
+    by a margin."""
+    if len(ended_best) < END_STEPS + 2:
+        return torch.zeros_like(ended_best[0], dtype=torch.bool)
+    steps_BL = torch.stack(ended_best, dim=1)
+    recent_BL = steps_BL[:, -2 - END_STEPS : -2]
+    worse_BL = (recent_BL > -math.inf) & (recent_BL - steps_BL.amax(1, keepdim=True) < -END_MARGIN)
+    return worse_BL.all(1)
 
 
 def top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:

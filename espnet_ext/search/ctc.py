@@ -70,6 +70,12 @@ class CTCPrefix:
         self.last_BK = tokens_BK
         return tokens_BK, parents_BK
 
+    def repeat(self, hypotheses: int) -> None:
+        """Before the first step: as many hypotheses, all empty."""
+        for name in ("label_BKS", "blank_BKS", "psi_BK", "last_BK"):
+            value = getattr(self, name)
+            setattr(self, name, value.expand(-1, hypotheses, *value.shape[2:]))
+
     def keep(self, rows: Tensor) -> None:
         for name in ("lengths_B", "bad_B", "x_BVT", "blank_sum_BS", "label_BKS", "blank_BKS", "psi_BK", "last_BK"):
             setattr(self, name, getattr(self, name)[rows])

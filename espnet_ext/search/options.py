@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+PAIRINGS = ("rank", "sum")
+
 
 def option(default: Any, help: str) -> Any:
     """A field that is at once default, YAML key and command-line option."""
@@ -22,6 +24,7 @@ class SearchOptions:
     max_extra: int = option(0, "tokens allowed beyond max_ratio")
     max_length: int = option(0, "most tokens whatever the ratio says; 0: no such limit")
     ctc_weight: float = option(0.0, "share of the CTC prefix score")
+    pairing: str = option("rank", "of two streams in step: rank (like ranks see each other) or sum (pairs are scored)")
 
     def __post_init__(self) -> None:
         for name, ok, need in (
@@ -32,6 +35,7 @@ class SearchOptions:
             ("min_ratio", self.min_ratio >= 0.0, "at least 0"),
             ("max_extra", self.max_extra >= 0, "at least 0"),
             ("max_length", self.max_length >= 0, "at least 0"),
+            ("pairing", self.pairing in PAIRINGS, " or ".join(PAIRINGS)),
         ):
             if not ok:
                 raise ValueError(f"decode option {name}: {getattr(self, name)!r}; must be {need}")
