@@ -7,20 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from espnet_ext.scoring.arguments import result_parser
+
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m espnet_ext.report", description=__doc__)
-    parser.add_argument("exp", type=Path, help="directory of the systems")
-    parser.add_argument("--systems", type=str.split, required=True, help='such as "asr mt pipeline e2e"')
-    parser.add_argument("--test_sets", type=str.split, required=True, help='such as "dev test"')
-    parser.add_argument("--data", type=Path, default=Path("data"), help="directory of the test sets")
-    parser.add_argument("--src_lang", required=True, help="language that is spoken")
-    parser.add_argument("--tgt_lang", required=True, help="language of the translations")
+    parser = result_parser("report", __doc__)
     parser.add_argument("--out", type=Path, default=Path("report.html"), help="the page")
     parser.add_argument("--max_audio", type=int, default=5000, help="utterances with audio per test set")
     parser.add_argument("--attention", type=str.split, default=[], help="ids of utterances to draw the attention of")
     parser.add_argument("--dump", type=Path, default=Path("dump"), help="directory of the features, for --attention")
-    parser.add_argument("--allow_missing", action="store_true", help="leave out systems that are not decoded yet")
     return parser.parse_args(argv)
 
 
@@ -41,12 +36,16 @@ def make_report(options: argparse.Namespace, command: str) -> None:
     from espnet_ext.files import Stamp, atomic_open
     from espnet_ext.reporting.page import PAGE, write_page
     from espnet_ext.reporting.payload import build_payload, page_inputs
+    from espnet_ext.reporting.seeds import seed_tables
     from espnet_ext.reporting.tables import build_table
     from espnet_ext.scoring.results import Experiments, present
+    from espnet_ext.scoring.seeds import present_in_all, seeds_file
 
     where = Experiments(options.exp, options.data, options.src_lang, options.tgt_lang)
     systems = {t: present(where, options.systems, t, options.allow_missing) for t in options.test_sets}
     inputs = page_inputs(where, systems) + sorted(PAGE.iterdir())
+    if len(options.seeds) > 1:
+        inputs += [path for path in (seeds_file(where, test_set) for test_set in systems) if path.exists()]
     audio = fingerprints(span.path for test_set in systems for span in spans(options.data / test_set))
     stamp = Stamp(options.out, inputs, systems=systems, most=options.max_audio, command=command, audio=audio)
     if stamp.is_current():
@@ -54,7 +53,12 @@ def make_report(options: argparse.Namespace, command: str) -> None:
     payload = build_payload(where, systems, options.max_audio)
     if options.attention:
         _add_attention(options, payload)
-    tables = [build_table(where, systems[test_set], test_set) for test_set in options.test_sets]
+    tables = []
+    for test_set in options.test_sets:
+        tables.append(build_table(where, systems[test_set], test_set))
+        if len(options.seeds) > 1:
+            common = present_in_all(where, options.seeds, systems[test_set], test_set, options.allow_missing)
+            tables += seed_tables(where, options.seeds, common, test_set)
     with atomic_open(options.out) as stream:
         write_page(stream, _words(options, payload, command), tables, payload, _clips(options.data, payload))
     stamp.write()

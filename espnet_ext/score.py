@@ -12,7 +12,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = result_parser("score", __doc__)
     parser.add_argument("--lowercase", action="store_true", help="WER and CER ignore case")
     parser.add_argument("--remove_punctuation", action="store_true", help="WER and CER ignore punctuation")
-    parser.add_argument("--bleu_tokenize", help="sacreBLEU tokenizer: 13a, zh, ja-mecab, char, ... (that of the language)")
+    parser.add_argument(
+        "--bleu_tokenize", help="sacreBLEU tokenizer: 13a, zh, ja-mecab, char, ... (that of the language)"
+    )
     parser.add_argument("--bleu_lowercase", action="store_true", help="BLEU and chrF ignore case")
     parser.add_argument("--samples", type=int, default=1000, help="resamples of the paired bootstrap")
     parser.add_argument("--seed", type=int, default=12345, help="seed of the resamples")
@@ -58,8 +60,9 @@ def score(options: argparse.Namespace, command: str) -> None:
         print(as_text(table) + "\n")
     if options.results:
         title = f"Results: {options.src_lang} to {options.tgt_lang}"
+        about = f"Made by `{command}`; every figure comes from `exp/<system>/<test set>/scores.json`."
         with atomic_open(options.results) as stream:
-            stream.write(as_markdown(tables, title, command))
+            stream.write(as_markdown(tables, title, about))
         print(f"Written to {options.results}", file=sys.stderr)
 
 

@@ -124,19 +124,19 @@ def test_results_table_has_best_marks_signatures_and_the_command(root, capsys):
 
 def fake_comparison(p: float, better: float, worse: float) -> dict:
     rows = {"x": {"score": better, "ci": 1.0}, "y": {"score": worse, "ci": 1.0}}
-    return {"st": {"m": {"systems": rows, "p": {"x": {"y": p}, "y": {"x": p}}}}}
+    return {"systems": rows, "p": {"x": {"y": p}, "y": {"x": p}}}
 
 
 @pytest.mark.parametrize("p, marks", [(0.2, ""), (0.05, ""), (0.049, "b"), (0.01, "b"), (0.0099, "B")])
 def test_marks_name_the_beaten_and_how_surely(p, marks):
-    cells = tables._score_cells(fake_comparison(p, 30.0, 20.0), "st", "m", {"x": "a", "y": "b"})
+    cells = tables.score_cells(fake_comparison(p, 30.0, 20.0), "m", {"x": "a", "y": "b"})
     assert (cells["x"].marks, cells["y"].marks) == (marks, "")
     assert (cells["x"].best, cells["y"].best) == (True, False)
 
 
 def test_fewer_errors_beat_more(monkeypatch):
     monkeypatch.setattr(tables, "LOWER_IS_BETTER", ("m",))
-    cells = tables._score_cells(fake_comparison(0.001, 30.0, 20.0), "st", "m", {"x": "a", "y": "b"})
+    cells = tables.score_cells(fake_comparison(0.001, 30.0, 20.0), "m", {"x": "a", "y": "b"})
     assert (cells["x"].marks, cells["y"].marks, cells["y"].best) == ("", "A", True)
 
 

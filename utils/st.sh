@@ -24,7 +24,10 @@ by_pair=false        # Keep each language pair's data, features and systems apar
 resample=false       # Resample audio that is not at 16 kHz, instead of refusing it.
 augment=             # Augmented copies of the training set, such as "speed:0.9,1.1"; empty means none.
 vocab_size=4000      # Sub-words of a vocabulary; char takes every character.
+joint_vocab_size=    # Sub-words of the vocabulary of both languages together; empty means vocab_size.
 subword_type=unigram # unigram, bpe or char.
+seeds=               # Seeds to train with, such as "1 2 3": the first in the folder of the experiments, seed N in seedN/.
+vary=                # Train, decode and score one system for each value of an option, such as "model_conf.wait_k=0,1,3".
 set=                 # Values to change in every config, such as "max_epoch=2 seed=1".
 bleu_tokenize=       # sacreBLEU's tokenizer: 13a, zh, ja-mecab or char; empty means that of the language.
 score_args=          # Arguments for scoring, such as "--lowercase --remove_punctuation" for WER.
@@ -41,11 +44,15 @@ done
 [[ $executor =~ ^(local|slurm)$ ]] || _reject "option '--executor' takes local or slurm, not '$executor'"
 [ "$stage" -le "$stop_stage" ] || _reject "nothing to do: --stage $stage comes after --stop_stage $stop_stage"
 
+# shellcheck disable=SC2206 # these are lists of names
+seed_list=($seeds)
+[[ ${seed_list[*]-} =~ ^[0-9\ ]*$ ]] || _reject "option '--seeds' takes whole numbers such as \"1 2 3\", not '$seeds'"
+
 root=$(dirname "$here")
 [ ! -d "$root/.venv/bin" ] || PATH=$root/.venv/bin:$PATH
 export PATH PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
-# shellcheck disable=SC2206 # these are lists of names
+# shellcheck disable=SC2206
 given_sets=($train_set $valid_set $test_sets $mt_train_set)
 train=$train_set${augment:+_augmented}
 # shellcheck disable=SC2206
@@ -61,7 +68,7 @@ launch=(python3)
 [ "$ngpu" -le 1 ] || launch=(torchrun --standalone --nproc_per_node "$ngpu")
 [ "$executor" = local ] || launch=(srun --quit-on-interrupt --ntasks 1 --cpus-per-task "$nj" --gpus "$ngpu" "${launch[@]}")
 
-subword_size=(--size "$vocab_size")
+subword_size=(--size "$vocab_size" ${joint_vocab_size:+--joint_size "$joint_vocab_size"})
 [ "$subword_type" != char ] || subword_size=() # every character that there is
 
 corpus_args=()
@@ -73,6 +80,16 @@ data=data dump=dump pair=
 if [ "$by_pair" = true ]; then
     pair=$src_lang-$tgt_lang
     data=data/$pair dump=dump/$pair exp=$exp/$pair
+fi
+
+place() { # seed -> where its experiments lie
+    if [ "$1" = "${seed_list[0]-}" ]; then echo "$exp"; else echo "$exp/seed$1"; fi
+}
+
+if [ -n "$vary" ]; then
+    sweep=(python3 -m espnet_ext.sweep --system "$systems" --vary "$vary")
+    [ "$dry_run" = false ] || sweep+=(--dry_run)
+    exec "${sweep[@]}" -- "${given[@]}"
 fi
 
 # shellcheck disable=SC2086 # lists are split into words
@@ -97,20 +114,26 @@ fi
         stage 6 "text index of $name" python3 -m espnet_ext.data.text "$data/$name" "$dump/$name"
     done
 
-    for system in $systems; do
-        stage 7 "train $system" "${launch[@]}" -m espnet_ext.train "conf/$system.yaml" "$exp/$system" \
-            --train "$dump/$train" --valid "$dump/$valid_set" ${mt_train_set:+--text_train "$dump/$mt_train_set"} \
-            "${langs[@]}" --subwords "$dump/subwords" --ngpu "$ngpu" ${set:+--set $set}
+    for seed in "${seed_list[@]-}"; do # one empty word where there is none: the configurations' own
+        for system in $systems; do
+            stage 7 "train $system${seed:+ with seed $seed}" "${launch[@]}" -m espnet_ext.train \
+                "conf/$system.yaml" "$(place "$seed")/$system" --train "$dump/$train" --valid "$dump/$valid_set" \
+                ${mt_train_set:+--text_train "$dump/$mt_train_set"} "${langs[@]}" --subwords "$dump/subwords" \
+                --ngpu "$ngpu" ${set:+--set $set} ${seed:+--set "seed=$seed"}
+        done
     done
 
-    for system in $systems; do
-        for name in $test_sets; do
-            stage 8 "decode $name with $system" python3 -m espnet_ext.decode "$exp/$system" "$dump/$name" \
-                --device "$device" "${jobs[@]}"
+    for seed in "${seed_list[@]-}"; do
+        for system in $systems; do
+            for name in $test_sets; do
+                stage 8 "decode $name with $system${seed:+ of seed $seed}" python3 -m espnet_ext.decode \
+                    "$(place "$seed")/$system" "$dump/$name" --device "$device" "${jobs[@]}"
+            done
         done
     done
 
     results=("$exp" --systems "$systems" --test_sets "$test_sets" --data "$data" "${langs[@]}")
+    results+=(${seeds:+--seeds "$seeds"})
     stage 9 "score" python3 -m espnet_ext.score "${results[@]}" ${bleu_tokenize:+--bleu_tokenize "$bleu_tokenize"} \
         $score_args --results "${pages}RESULTS${pair:+.$pair}.md"
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
-from espnet_ext.reporting.tables import MARKS, NOTHING, Table
+from espnet_ext.reporting.tables import NOTHING, Table
 
 PAGE = Path(__file__).parent / "page"
-SCRIPTS = ("core.js", "charts.js", "overview.js", "diff.js", "browser.js", "main.js")
+SCRIPTS = ("core.js", "charts.js", "overview.js", "diff.js", "browser.js", "case.js", "main.js")
 END = "</body>\n</html>\n"
 
 
@@ -32,7 +32,7 @@ def write_page(
     page = environment.get_template("report.html").render(
         **words,
         tables=tables,
-        marks=MARKS,
+        test_sets=[test_set["name"] for test_set in payload["sets"]],
         nothing=NOTHING,
         policy=_policy(script, css),
         css=Markup(css),

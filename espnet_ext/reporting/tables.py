@@ -10,6 +10,7 @@ from espnet_ext.scoring.texts import ScoringError
 
 METRIC_NAMES = {"wer": "WER", "cer": "CER", "bleu": "BLEU", "chrf": "chrF", "ter": "TER"}
 NOTHING = "-"
+MARKS = "Letters: the systems that this one beats by paired bootstrap, small for p < 0.05 and capital for p < 0.01."
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Cell:
 @dataclass
 class Row:
     system: str
-    letter: str
+    letter: str  # empty where no mark refers to the row
     cells: list[Cell]
 
 
@@ -34,6 +35,21 @@ class Table:
     rows: list[Row]
     signatures: dict[str, str] = field(default_factory=dict)  # column -> signature
     footnotes: list[str] = field(default_factory=list)
+    title: str = ""  # where it is not just the test set
+    note: str = MARKS
+    interval_is: str = "half of the 95 % interval"
+    shows_interval: bool = False  # also where there is little room: on the terminal and in Markdown
+
+    @property
+    def heading(self) -> str:
+        return self.title or self.test_set
+
+    @property
+    def full_note(self) -> str:
+        """For where intervals are shown."""
+        return (
+            f"{self.note} ± is {self.interval_is}. Bold is the best of its column." if self.interval_is else self.note
+        )
 
 
 def score_columns(src_lang: str) -> list[tuple[str, str]]:
@@ -54,9 +70,9 @@ def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
     ]
     table = Table(test_set, ["System", *(f"{s.upper()} {METRIC_NAMES[m]}" for s, m in columns)], [])
     table.header += ["Parameters", "Training", "Utterances/s"]
-    score_cells = {column: _score_cells(comparison, *column, letters) for column in columns}
+    columns_cells = {(s, m): score_cells(comparison[s][m], m, letters) for s, m in columns}
     for system, result in results.items():
-        cells = [score_cells[column].get(system, Cell(NOTHING)) for column in columns]
+        cells = [columns_cells[column].get(system, Cell(NOTHING)) for column in columns]
         cells += [Cell(count(result["parameters"])), Cell(duration(result["training_seconds"]))]
         cells.append(Cell(rate(result["utterances_per_second"])))
         table.rows.append(Row(system, letters[system], cells))
@@ -66,8 +82,8 @@ def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
     return table
 
 
-def _score_cells(comparison: dict[str, Any], stream: str, metric: str, letters: dict[str, str]) -> dict[str, Cell]:
-    compared = comparison[stream][metric]
+def score_cells(compared: dict[str, Any], metric: str, letters: dict[str, str]) -> dict[str, Cell]:
+    """The cell of each system in the column of a metric."""
     sign = -1 if metric in LOWER_IS_BETTER else 1
     scores = {s: sign * row["score"] for s, row in compared["systems"].items() if s in letters}
     cells = {}
@@ -121,35 +137,41 @@ def rate(per_second: float | None) -> str:
     return f"{per_second:.1f}" if per_second < 100 else f"{per_second:.0f}"
 
 
-MARKS = "Letters: the systems that this one beats by paired bootstrap, small for p < 0.05 and capital for p < 0.01."
-
-
 def as_text(table: Table) -> str:
     """Aligned columns for the terminal."""
     lines = [table.header]
     for row in table.rows:
-        scores = [cell.text + (f" {cell.marks}" if cell.marks else "") for cell in row.cells]
-        lines.append([f"{row.letter} {row.system}", *scores])
+        scores = [_with_interval(table, cell) + (f" {cell.marks}" if cell.marks else "") for cell in row.cells]
+        lines.append([f"{row.letter} {row.system}".strip(), *scores])
     widths = [max(len(line[i]) for line in lines) for i in range(len(table.header))]
     body = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     body.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join([table.test_set, *body, MARKS])
+    return "\n".join([table.heading, *body, table.full_note if table.shows_interval else table.note])
 
 
-def as_markdown(tables: list[Table], title: str, command: str) -> str:
+def _with_interval(table: Table, cell: Cell) -> str:
+    return cell.text + (f" ± {cell.interval}" if table.shows_interval and cell.interval else "")
+
+
+def as_markdown(tables: list[Table], title: str, about: str) -> str:
     """The whole of RESULTS.md."""
-    parts = [f"# {title}", f"Made by `{command}`; every figure comes from `exp/<system>/<test set>/scores.json`."]
+    parts = [f"# {title}", about]
     for table in tables:
         lines = [table.header, ["---", *["---:"] * (len(table.header) - 1)]]
         for row in table.rows:
-            lines.append([f"<sup>{row.letter}</sup> {row.system}", *map(_markdown_cell, row.cells)])
-        parts += [f"## {table.test_set}", "\n".join(f"| {' | '.join(line)} |" for line in lines), MARKS]
-        parts.append("\n".join(f"* {name}: `{signature}`" for name, signature in table.signatures.items()))
+            letter = f"<sup>{row.letter}</sup> " if row.letter else ""
+            lines.append([letter + row.system, *(_markdown_cell(table, cell) for cell in row.cells)])
+        parts += [f"## {table.heading}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
+        parts.append(table.full_note if table.shows_interval else table.note)
+        if table.signatures:
+            parts.append("\n".join(f"* {name}: `{signature}`" for name, signature in table.signatures.items()))
         if table.footnotes:
             parts.append("\n".join(f"* {note}" for note in table.footnotes))
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_cell(cell: Cell) -> str:
+def _markdown_cell(table: Table, cell: Cell) -> str:
     text = f"**{cell.text}**" if cell.best else cell.text
+    if table.shows_interval and cell.interval:
+        text += f" ± {cell.interval}"
     return text + (f" <sup>{cell.marks}</sup>" if cell.marks else "")

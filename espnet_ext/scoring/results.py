@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,10 @@ class Experiments:
 
     def significance(self, test_set: str) -> Path:
         return self.exp / f"significance.{test_set}.json"
+
+    def of_seeds(self, seeds: list[int]) -> "list[Experiments]":
+        """Where the systems of each seed lie: of the first here, of seed N in seedN/."""
+        return [self, *(replace(self, exp=self.exp / f"seed{seed}") for seed in seeds[1:])]
 
     def streams(self, system: str, test_set: str) -> list[str]:
         return [s for s in STREAMS if (self.result(system, test_set) / f"hyp.{s}").exists()]

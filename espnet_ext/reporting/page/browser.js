@@ -53,7 +53,7 @@ function turnTo(wanted) {
 }
 
 function card(i) {
-  const about = element("div", { className: "about" }, element("a", { className: "id", href: `#q=${encodeURIComponent(current.ids[i])}`, textContent: current.ids[i] }));
+  const about = element("div", { className: "about" }, element("a", { className: "id", href: caseAddress(i), title: "Show it alone", textContent: current.ids[i] }));
   if (current.seconds) about.append(element("small", { textContent: `${current.seconds[i].toFixed(1)} s` }));
   if (i < current.audio) about.append(player(i));
   const a = byId("a").value, b = byId("b").value;
@@ -61,26 +61,31 @@ function card(i) {
     const difference = scoreOf(a, i) - scoreOf(b, i), text = `${difference > 0 ? "+" : ""}${difference.toFixed(1)}`;
     about.append(element("span", { className: "gap", textContent: `${a} − ${b}: ${text}` }));
   }
-  const made = element("li", { tabIndex: -1 }, about);
-  let shownTexts = null;
-  for (const [stream, group] of Object.entries(current.streams)) {
-    made.append(element("div", { className: "group", textContent: group.title }));
-    // MT and ST have the same references, which are shown once.
-    if (group.texts[0][i] !== shownTexts) made.append(...group.texts.map((texts, n) => line(n ? `reference ${n + 1}` : "reference", [texts[i]], "", "line reference")));
-    shownTexts = group.texts[0][i];
-    for (const system of Object.keys(group.systems)) made.append(systemLine(stream, group, system, i));
-  }
-  for (const [system, picture] of Object.entries((current.attention || {})[current.ids[i]] || {})) {
-    made.append(element("details", { className: "attention" }, element("summary", { textContent: `Attention of ${system}` }), element("img", { src: picture, alt: `Attention of ${system}` })));
-  }
-  return made;
+  return element("li", { tabIndex: -1 }, about, ...texts(i), ...pictures(i));
 }
 
-function systemLine(stream, group, system, i) {
+// The references and every system's output; `counted` tells the errors of each beside its scores.
+function texts(i, counted = false) {
+  const lines = [];
+  let shownTexts = null;
+  for (const [stream, group] of Object.entries(current.streams)) {
+    lines.push(element("div", { className: "group", textContent: group.title }));
+    // MT and ST have the same references, which are shown once.
+    if (group.texts[0][i] !== shownTexts) lines.push(...group.texts.map((texts, n) => line(n ? `reference ${n + 1}` : "reference", [texts[i]], "", "line reference")));
+    shownTexts = group.texts[0][i];
+    for (const system of Object.keys(group.systems)) lines.push(systemLine(stream, group, system, i, counted));
+  }
+  return lines;
+}
+
+const pictures = (i) => Object.entries((current.attention || {})[current.ids[i]] || {}).map(([system, picture]) =>
+  element("details", { className: "attention" }, element("summary", { textContent: `Attention of ${system}` }), element("img", { src: picture, alt: `Attention of ${system}` })));
+
+function systemLine(stream, group, system, i, counted) {
   const { text, scores } = group.systems[system];
-  const nodes = marked(group.texts[0][i], text[i], stream, group);
+  const nodes = marked(group.texts[0][i], text[i], stream, group), errors = counted ? `${countErrors(nodes)}; ` : "";
   if (!text[i].trim()) nodes.unshift(element("span", { className: "silent", textContent: "(nothing) " }));
-  const values = Object.entries(scores).map(([metric, list]) => `${NAMES[metric]} ${list[i].toFixed(0)}`).join("  ");
+  const values = errors + Object.entries(scores).map(([metric, list]) => `${NAMES[metric]} ${list[i].toFixed(0)}`).join("  ");
   return line(system, nodes, values, "line", dot(system));
 }
 
@@ -101,6 +106,7 @@ function player(i) {
 
 const FIELDS = ["query", "sort", "metric", "a", "b"];
 
+let lastView = ""; // address of the list as it was shown last
 let isOpen = false; // while the page opens, the address stays as it was given
 
 // The address keeps what is shown, so that it can be sent to somebody or come back to.
@@ -108,8 +114,9 @@ function remember() {
   if (!isOpen) return;
   const state = new URLSearchParams({ set: current.name, page: page + 1 });
   for (const field of FIELDS) if (byId(field).value) state.set(field === "query" ? "q" : field, byId(field).value);
+  lastView = `#${state}`;
   try {
-    history.replaceState(null, "", `#${state}`);
+    history.replaceState(null, "", lastView);
   } catch { /* some browsers refuse this for files: the page works without */ }
 }
 

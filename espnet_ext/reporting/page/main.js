@@ -25,7 +25,7 @@ function focusCard(step) {
 }
 
 function playFocused() {
-  const audio = document.activeElement.closest("#list > li")?.querySelector("audio");
+  const audio = (shownCase < 0 ? document.activeElement.closest("#list > li") : byId("case"))?.querySelector("audio");
   if (!audio) return;
   if (audio.paused) audio.play();
   else audio.pause();
@@ -39,12 +39,14 @@ const KEYS = {
   "[": () => turnTo(page - 1),
   "]": () => turnTo(page + 1),
 };
+const CASE_KEYS = { "p": playFocused, "[": () => turnCase(-1), "]": () => turnCase(1) };
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
-  if (!(event.key in KEYS)) return;
+  const keys = shownCase < 0 ? KEYS : CASE_KEYS;
+  if (!(event.key in keys)) return;
   event.preventDefault();
-  KEYS[event.key]();
+  keys[event.key]();
 });
 // Only one recording sounds at a time.
 document.addEventListener("play", (event) => {
@@ -81,19 +83,23 @@ byId("theme").addEventListener("click", () => {
 
 function openAddress() {
   const state = new URLSearchParams(location.hash.slice(1));
-  if (!state.has("set") && !state.has("q")) return false; // an address of a section
   if (state.has("set") && state.get("set") !== current.name) showSet(state.get("set"));
+  if (showCase(state.get("case"))) return;
+  if (!state.has("set") && !state.has("q")) { // an address of a section, which may have been hidden until now
+    byId(location.hash.slice(1))?.scrollIntoView();
+    return;
+  }
   const wanted = recall();
   offerSystems();
   recall();
   arrange();
   turnTo(wanted);
-  return true;
 }
 window.addEventListener("hashchange", openAddress);
 
 drawLegends();
 showSet(report.sets[0].name);
 drawCurves();
-if (!openAddress()) arrange();
+arrange();
+openAddress();
 isOpen = true;

@@ -1,0 +1,28 @@
+"""What the commands that read results are all told: which systems, where they lie, and the languages."""
+
+import argparse
+from pathlib import Path
+
+
+def result_parser(command: str, description: str | None) -> argparse.ArgumentParser:
+    """A parser with the options that scoring and the report share."""
+    parser = argparse.ArgumentParser(f"python -m espnet_ext.{command}", description=description)
+    parser.add_argument("exp", type=Path, help="directory of the systems")
+    parser.add_argument("--systems", type=str.split, required=True, help='such as "asr mt pipeline e2e"')
+    parser.add_argument("--test_sets", type=str.split, required=True, help='such as "dev test"')
+    parser.add_argument("--data", type=Path, default=Path("data"), help="directory of the test sets")
+    parser.add_argument("--src_lang", required=True, help="language that is spoken")
+    parser.add_argument("--tgt_lang", required=True, help="language of the translations")
+    parser.add_argument("--allow_missing", action="store_true", help="leave out systems that are not decoded yet")
+    parser.add_argument(
+        "--seeds", type=seed_list, default=[], help='such as "1 2 3": seed 1 lies in EXP, seed 2 in EXP/seed2, ...'
+    )
+    return parser
+
+
+def seed_list(text: str) -> list[int]:
+    """Different whole numbers."""
+    words = text.split()
+    if not all(word.isdecimal() for word in words) or len(set(words)) < len(words):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected different whole numbers, such as '1 2 3'")
+    return [int(word) for word in words]
