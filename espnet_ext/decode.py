@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from espnet_ext.data.ark import INDEX
 from espnet_ext.files import Stamp, atomic_open, write_json, write_table
 from espnet_ext.jobs import EXECUTORS, JobError, run_jobs
 from espnet_ext.search.options import Hypothesis, SearchOptions
@@ -55,39 +56,65 @@ def open_data(settings: Settings, experiment: Any) -> Any:
     """What the system reads of the set, by position in the order of ids."""
     from espnet_ext.data.dataset import SpeechTextData
 
-    config, name = experiment.config, experiment.model.inputs[0]
-    if frames_per_second(experiment.model) != FRAMES or (name == "src_text" and not config.get("src_lang")):
+    config, names = experiment.config, given_inputs(settings, experiment)
+    name = names[0]
+    if units_per_second(experiment.model, name) != FRAMES or (name == "src_text" and not config.get("src_lang")):
         from espnet_ext.data.inputs import Sentences, Waveforms
 
         if name == "speech":
             return Waveforms(settings.dump)
         return Sentences(settings.dump, settings.src_lang, experiment.src_subwords)
     languages = config.get("src_lang"), config.get("tgt_lang")
-    return SpeechTextData(
-        settings.dump, *languages, experiment.src_subwords, experiment.tgt_subwords, names=experiment.model.inputs
-    )
+    return SpeechTextData(settings.dump, *languages, experiment.src_subwords, experiment.tgt_subwords, names=names)
 
 
-def frames_per_second(model: Any) -> int:
+def given_inputs(settings: Settings, experiment: Any) -> list[str]:
+    """What the system reads, the size of batches first; if it can do with less, what of it the set has."""
+    model = experiment.model
+    if not model.reads:
+        return list(model.inputs)
+    speech = INDEX if units_per_second(model, "speech") == FRAMES else "wav.scp"
+    places = {"speech": speech, "src_text": f"text.{experiment.config['src_lang']}/meta.json"}
+    names = [name for name in model.inputs if (settings.dump / places[name]).exists()]
+    if not names:
+        raise FileNotFoundError(f"{settings.dump}: has none of {', '.join(places.values())}; make it (stages 4 and 6)")
+    return names
+
+
+def units_per_second(model: Any, name: str) -> int:
     """Of what the system reads: feature frames, or samples if it has a frontend of its own."""
-    return SAMPLES if model.inputs[0] == "speech" and getattr(model, "frontend", None) is not None else FRAMES
+    return SAMPLES if name == "speech" and getattr(model, "frontend", None) is not None else FRAMES
 
 
 def decode_batch(model: Any, batch: dict[str, Any], options: dict[str, SearchOptions], device: str) -> dict[str, Any]:
     """The hypotheses of one batch, with what is too short given empty ones without a search."""
     import torch
 
-    name = model.inputs[0]
-    long_B = batch[f"{name}_lengths"] >= SHORTEST[name] * frames_per_second(model) // FRAMES
-    found = {}
-    if bool(long_B.any()):
-        with torch.inference_mode():
-            found = model.decode({key: value[long_B].to(device) for key, value in batch.items()}, options)
     results = {}
-    for stream in options:
-        rest = iter(found.get(stream, []))
-        results[stream] = [next(rest) if long else [Hypothesis()] for long in long_B.tolist()]
+    for stream_group, names in input_groups(model, batch, options):
+        name = names[0]
+        long_B = batch[f"{name}_lengths"] >= SHORTEST[name] * units_per_second(model, name) // FRAMES
+        found = {}
+        if bool(long_B.any()):
+            keys = [key for name in names for key in (name, f"{name}_lengths")]
+            with torch.inference_mode():
+                found = model.decode({key: batch[key][long_B].to(device) for key in keys}, stream_group)
+        for stream in stream_group:
+            rest = iter(found.get(stream, []))
+            results[stream] = [next(rest) if long else [Hypothesis()] for long in long_B.tolist()]
     return results
+
+
+def input_groups(
+    model: Any, batch: dict[str, Any], options: dict[str, SearchOptions]
+) -> Iterator[tuple[dict[str, SearchOptions], list[str]]]:
+    """The streams that are searched together, and what they read; streams whose input is not there are left out."""
+    if not model.reads:
+        yield options, list(model.inputs)
+        return
+    for name in model.inputs:
+        if name in batch:
+            yield {stream: value for stream, value in options.items() if model.reads[stream] == name}, [name]
 
 
 def decode_shard(settings: Settings, path: Path, batches: list[list[int]]) -> None:
@@ -141,7 +168,8 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     settings = replace(settings, search=given)
     data = open_data(settings, experiment)
     shards = args.nj if args.executor == "slurm" else max(args.nj, -(-len(data) // SHARD))
-    bins = args.batch_bins or BINS[model.inputs[0]] * frames_per_second(model) // FRAMES
+    name = given_inputs(settings, experiment)[0]
+    bins = args.batch_bins or BINS[name] * units_per_second(model, name) // FRAMES
     batches = plan(settings, data, shards, bins, args.batch_size)
     digest = hashlib.sha256(f"{stamp.key} {settings} {batches}".encode()).hexdigest()[:16]
     folder = settings.out / ".shards"
@@ -171,23 +199,28 @@ def read_shards(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
 def write_results(settings: Settings, experiment: Any, data: Any, paths: list[Path], args: argparse.Namespace) -> None:
     """hyp.<stream>, nbest.<stream>.jsonl and decode.json, in the order of ids whatever the shards were."""
+    from espnet_ext.scoring.resegment import as_references_are_cut
+
     shards = list(read_shards(paths))
     found = {key: value for shard in shards for key, value in shard["utterances"].items()}
     keys, model = sorted(found), experiment.model
-    for stream in model.streams:
-        write_table(settings.out / f"hyp.{stream}", [(key, found[key][stream][0]["text"]) for key in keys])
+    name = given_inputs(settings, experiment)[0]
+    streams = [stream for stream in model.streams if not keys or stream in found[keys[0]]]
+    for stream in streams:
+        lang = experiment.config.get("src_lang" if stream == "asr" else "tgt_lang")
+        texts = as_references_are_cut({key: found[key][stream][0]["text"] for key in keys}, settings.dump, lang)
+        write_table(settings.out / f"hyp.{stream}", texts.items())
         with atomic_open(settings.out / f"nbest.{stream}.jsonl") as lines:
             for key in keys:
                 lines.write(json.dumps({"id": key, "nbest": found[key][stream]}, ensure_ascii=False) + "\n")
     run = settings.exp / "run.json"
     trained = json.loads(run.read_text(encoding="utf-8")) if run.exists() else {}
-    speech = model.inputs[0] == "speech"
-    empty = sum(not found[key][stream][0]["text"] for key in keys for stream in model.streams)
+    empty = sum(not found[key][stream][0]["text"] for key in keys for stream in streams)
     if empty:
         print(f"{settings.out}: {empty} hypotheses are empty", file=sys.stderr)
     summary = {
         "utterances": len(keys),
-        "audio_seconds": float(data.lengths[:, 0].sum()) / frames_per_second(model) if speech else None,
+        "audio_seconds": float(data.lengths[:, 0].sum()) / units_per_second(model, name) if name == "speech" else None,
         "decode_seconds": sum(shard["seconds"] for shard in shards),  # of all jobs together, without loading
         "peak_memory_mb": max((shard["peak_memory_mb"] for shard in shards), default=None),
         "empty": empty,

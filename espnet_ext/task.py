@@ -40,6 +40,7 @@ from espnet_ext.nn.decoder import TransformerDecoder
 from espnet_ext.nn.dropout import use_fast_dropout
 from espnet_ext.nn.encoders import ENCODERS
 from espnet_ext.nn.normalize import GlobalMVN
+from espnet_ext.training.config import merged
 from espnet_ext.training.schedules import WarmupLinearLR
 from espnet_ext.training.trainer import Trainer
 
@@ -125,6 +126,11 @@ class Parts:
             )
         return load_experiment(os.path.normpath(Path(self.args.output_dir) / folder))
 
+    def mt_peer(self) -> "tuple[Parts, dict[str, Any]]":
+        """What the text peer of a speech system is built of, and its model_conf: as `mt_peer` changes these."""
+        text = merged(vars(self.args), {"frontend": None, "encoder_conf": {"input_layer": "embed"}})
+        return Parts(argparse.Namespace(**merged(text, self.args.mt_peer))), self.args.mt_peer.get("model_conf") or {}
+
     @property
     def width(self) -> int:
         return self.args.encoder_conf.get("output_size", 256)
@@ -153,6 +159,7 @@ class STTask(AbsTask):
         group.add_argument("--input_size", type=int_or_none, default=80, help="Features a frame.")
         group.add_argument("--asr", help="A pipeline's recogniser: its experiment, from this one's folder.")
         group.add_argument("--mt", help="A pipeline's translator.")
+        group.add_argument("--mt_peer", action=NestedDictAction, default={}, help="What a text peer has of its own.")
         group.add_argument("--max_frames", type=int, default=3000, help="Longer utterances do not train.")
         group.add_argument("--max_tokens", type=int, default=500, help="Longer texts do not train.")
         group.add_argument("--ctc_conf", action=NestedDictAction, default={}, help="Options of ESPnet's CTC.")
@@ -163,6 +170,18 @@ class STTask(AbsTask):
     def main_worker(cls, args: argparse.Namespace) -> None:
         keep_freed_memory()
         super().main_worker(args)
+
+    @classmethod
+    def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module) -> list[torch.optim.Optimizer]:
+        """One optimizer, or one for each peer that learns in turn; a text peer may have another, by `mt_peer`."""
+        if not model.phases:
+            return super().build_optimizers(args, model)
+        optimizers = []
+        for name in model.phases:
+            own = argparse.Namespace(**merged(vars(args), args.mt_peer if name == "mt" else {}))
+            optimizers += super().build_optimizers(own, getattr(model, name))
+        vars(args).update(scheduler2=own.scheduler, scheduler2_conf=own.scheduler_conf)  # where ESPnet looks for them
+        return optimizers
 
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> AbsESPnetModel:

@@ -100,7 +100,8 @@ class Translator:
         options = model.search_options(config.get("decode"))
         changes = {} if beam is None else {"beam": beam}
         self.options = {stream: value.replace(**changes) for stream, value in options.items()}
-        named = {stream: config["src_lang" if stream == "asr" else "tgt_lang"] for stream in model.streams}
+        written = model.streams_from(model.inputs[:1])
+        named = {stream: config["src_lang" if stream == "asr" else "tgt_lang"] for stream in written}
         self.languages = {stream: language or stream for stream, language in named.items()}
         reader = getattr(model, model.composed_of[0]) if model.composed_of else model
         self.reads_waveform = getattr(reader, "frontend", None) is not None  # some systems of ESPnet do

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from espnet_ext.nn.base import Batch, SpeechModel, Stats, mix
+from espnet_ext.nn.base import Batch, Memory, SpeechModel, Stats, mix, with_end, with_start
 from espnet_ext.search.options import Hypothesis, SearchOptions
 
 
@@ -24,9 +24,18 @@ class Model(SpeechModel):
         self.st_ctc = parts.ctc(parts.tgt_size) if st_ctc_weight > 0 else None
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
+        return self.loss_of(*self.predict(batch), batch)
+
+    def predict(self, batch: Batch) -> tuple[torch.Tensor, Memory]:
+        """The logits (B, L + 1, V) of the translation, teacher-forced, and the encoder's states."""
         memory = self.encode(batch["speech"], batch["speech_lengths"])
+        tokens_BL, lengths_B = batch["text"], batch["text_lengths"]
+        return self.decoder(*memory, with_start(tokens_BL, self.sos, self.eos), lengths_B + 1), memory
+
+    def loss_of(self, logits_BLV: torch.Tensor, memory: Memory, batch: Batch) -> tuple[torch.Tensor, Stats]:
+        """The loss of what `predict` gave."""
         target = batch["text"], batch["text_lengths"]
-        st_loss, acc = self.attention_loss(self.decoder, memory, *target, self.sos, self.eos)
+        st_loss, acc = self.token_loss(logits_BLV, with_end(*target, self.eos))
         stats: Stats = {"loss_st": st_loss.detach(), "acc": acc}
         asr_ctc_loss = st_ctc_loss = None
         if self.st_ctc is not None:

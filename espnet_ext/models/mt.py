@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from espnet_ext.nn.base import BaseModel, Batch, Stats, with_start
+from espnet_ext.nn.base import BaseModel, Batch, Memory, Stats, with_end, with_start
 from espnet_ext.search.options import Hypothesis, SearchOptions
 
 
@@ -34,8 +34,17 @@ class Model(BaseModel):
         return memory_BTD, lengths_B
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
+        return self.loss_of(self.predict(batch)[0], batch)
+
+    def predict(self, batch: Batch) -> tuple[torch.Tensor, Memory]:
+        """The logits (B, L + 1, V) of the translation, teacher-forced, and the encoder's states."""
         memory = self.encode(batch["src_text"], batch["src_text_lengths"])
-        loss, acc = self.attention_loss(self.decoder, memory, batch["text"], batch["text_lengths"], self.sos, self.eos)
+        tokens_BL, lengths_B = batch["text"], batch["text_lengths"]
+        return self.decoder(*memory, with_start(tokens_BL, self.sos, self.eos), lengths_B + 1), memory
+
+    def loss_of(self, logits_BLV: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, Stats]:
+        """The loss of what `predict` gave."""
+        loss, acc = self.token_loss(logits_BLV, with_end(batch["text"], batch["text_lengths"], self.eos))
         return loss, {"loss_mt": loss.detach(), "acc": acc}
 
     def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:

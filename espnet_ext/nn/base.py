@@ -3,6 +3,7 @@
 B batch, T frames, L tokens, D width, V vocabulary.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -49,6 +50,10 @@ class BaseModel(AbsESPnetModel):
     streams: tuple[str, ...]  # that it writes: asr, st, mt
     inputs: tuple[str, ...]  # that decoding needs
     search_defaults: dict[str, dict[str, Any]] = {}  # search options of a stream that are not SearchOptions' own
+    reads: dict[str, str] = {}  # of a system with several inputs: the one that each stream is made from
+    peers: tuple[str, ...] = ()  # children that are systems themselves
+    phases: tuple[str, ...] = ()  # peers that learn in turn, each with an optimizer; forward is told which as `phase`
+    iteration = 0  # the optimizer step being made, counted from 1; the training loop sets it
     composed_of: tuple[str, ...] = ()  # the systems whose experiments make up this one, which is then not trained
 
     def __init__(
@@ -70,6 +75,10 @@ class BaseModel(AbsESPnetModel):
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
         """The training loss of a batch and what to report beside it."""
         raise TypeError(f"{type(self).__module__}: a model must define loss(batch)")
+
+    def streams_from(self, names: Collection[str]) -> tuple[str, ...]:
+        """The streams that can be written from these inputs."""
+        return tuple(stream for stream in self.streams if self.reads.get(stream, self.inputs[0]) in names)
 
     def search_options(self, conf: dict[str, Any] | None) -> dict[str, SearchOptions]:
         """What a configuration's `decode:` section says, for each stream."""

@@ -21,7 +21,8 @@ def prepare(model: nn.Module, dtype: str = "fp32", device: str = "cpu") -> nn.Mo
         if isinstance(part, nn.ReLU):
             part.inplace = True
     if dtype == "bf16":
-        for system in [getattr(model, name) for name in getattr(model, "composed_of", ())] or [model]:
+        systems = (*getattr(model, "composed_of", ()), *getattr(model, "peers", ()))
+        for system in [getattr(model, name) for name in systems] or [model]:
             for name, part in system.named_children():
                 if name not in IN_FP32:
                     part.to(torch.bfloat16).register_forward_pre_hook(to_bf16)

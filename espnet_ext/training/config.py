@@ -11,6 +11,7 @@ import yaml
 
 from espnet_ext.training.errors import TrainError
 
+PEER_OPTIONS = ("encoder_conf", "decoder_conf", "model_conf", "optim", "optim_conf", "scheduler", "scheduler_conf")
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?e[+-]?\d+", re.IGNORECASE)  # YAML 1.1 takes 2e-3 for a string
 
 
@@ -44,6 +45,12 @@ def with_numbers(value: Any) -> Any:
     return float(value) if isinstance(value, str) and NUMBER.fullmatch(value) else value
 
 
+def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with other values; sections such as encoder_conf keep what is not changed."""
+    sections = {name: {**(config[name] or {}), **value} for name, value in changes.items() if isinstance(value, dict)}
+    return {**config, **changes, **sections}
+
+
 def check_names(config: Mapping[str, Any], where: str) -> None:
     """Refuse options that nothing reads."""
     from espnet_ext.task import default_config
@@ -51,6 +58,21 @@ def check_names(config: Mapping[str, Any], where: str) -> None:
     check_known(config, default_config(), where)
     for name, value in config.items():
         known = names_of_conf(config, name) if isinstance(value, dict) else None
+        if known is not None:
+            check_known(value, known, f"{where}: {name}")
+    check_peer(config, f"{where}: mt_peer")
+
+
+def check_peer(config: Mapping[str, Any], where: str) -> None:
+    """Refuse a text peer's options that nothing reads."""
+    from espnet_ext import models
+
+    peer = config.get("mt_peer") or {}
+    if peer and not models.find(config.get("model", "e2e")).peers:
+        raise TrainError(f"{where}: {config.get('model', 'e2e')} has no text peer; leave this section out")
+    check_known(peer, PEER_OPTIONS, where)
+    for name, value in peer.items():
+        known = names_of_conf({**config, **peer, "model": "mt"}, name) if isinstance(value, dict) else None
         if known is not None:
             check_known(value, known, f"{where}: {name}")
 

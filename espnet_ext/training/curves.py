@@ -7,26 +7,29 @@ from pathlib import Path
 from espnet_ext.training.history import Epoch
 
 SCORES = ("wer", "bleu")
+MIMICRY = {"divergence": ["kl1", "kl2"], "beta": ["beta"]}  # of systems that have these
 
 
 def plot_curves(folder: Path, history: Sequence[Epoch]) -> Path:
-    """Loss, accuracy and greedy scores by epoch, train and validation, as `curves.png`."""
+    """Loss, accuracy, mimicry and greedy scores by epoch, train and validation, as `curves.png`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     from espnet_ext.files import atomic_open
 
     scores = sorted({key for entry in history for key in entry["valid"] if key.split("_")[0] in SCORES})
+    seen = {key for entry in history for key in entry["train"]}
     panels = [("loss", ["loss"]), ("accuracy", ["acc"]), *([("greedy", scores)] if scores else [])]
+    panels += [(name, keys) for name, keys in MIMICRY.items() if seen.issuperset(keys)]
     figure = Figure(figsize=(4.5 * len(panels), 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (title, keys) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        for phase, style in (("train", "C0o-"), ("valid", "C1o-")):
+        for number, phase in enumerate(("train", "valid")):
             for i, key in enumerate(keys):
                 points = [(e["epoch"], e[phase][key]) for e in history if key in e[phase]]
                 if points:
                     label = phase if len(keys) == 1 and key == keys[0] and title != "greedy" else f"{phase} {key}"
-                    axes.plot(*zip(*points, strict=True), style.replace("1", str(1 + i)), markersize=3, label=label)
+                    axes.plot(*zip(*points, strict=True), f"C{2 * i + number}o-", markersize=3, label=label)
         axes.set(title=title, xlabel="epoch")
         axes.grid(alpha=0.3)
         axes.legend()
@@ -46,5 +49,5 @@ def write_tensorboard(folder: Path, entry: Epoch) -> None:
         for phase in ("train", "valid"):
             for key, value in entry[phase].items():
                 writer.add_scalar(f"{key}/{phase}", value, entry["epoch"])
-        for key in ("lr", "utterances_per_second", "memory_gb"):
+        for key in (*(key for key in entry if key.startswith("lr")), "utterances_per_second", "memory_gb"):
             writer.add_scalar(key, entry[key], entry["epoch"])

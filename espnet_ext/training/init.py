@@ -1,6 +1,7 @@
 """`init:` takes parts of other systems' experiments.
 
 `{encoder: asr}`, `{encoder: asr, decoder: mt}`, or `{st_encoder: asr:encoder}` where the names differ.
+A peer of a model is a system itself, so `{mt: mt}` takes the whole of another and `{st.encoder: asr}` its encoder.
 """
 
 from collections.abc import Iterator, Mapping, Set
@@ -21,13 +22,16 @@ def init_parts(model: torch.nn.Module, table: Mapping[str, str] | None, folder: 
         yield init_part(model, part, path, source_part)
 
 
-def init_part(model: torch.nn.Module, part: str, path: Path, source_part: str) -> str:
+def init_part(model: torch.nn.Module, part: str, path: Path, source_part: str | None) -> str:
     """Copy what has the same name and shape below `part`; a wrong shape or nothing at all is an error."""
     own = {name: value for name, value in model.state_dict().items() if is_below(name, part)}
     if not own:
         tops = ", ".join(sorted({name.split(".")[0] for name in model.state_dict()}))
         raise TrainError(f"init: {part}: this model has no such part; it has {tops}")
-    theirs = {part + n[len(source_part) :]: v for n, v in load_state(path).items() if is_below(n, source_part)}
+    if source_part is None:
+        is_peer = part.split(".")[0] in getattr(model, "peers", ())
+        source_part = part.partition(".")[2] if is_peer else part
+    theirs = {moved(n, source_part, part): v for n, v in load_state(path).items() if is_below(n, source_part)}
     common = [name for name in own if name in theirs]
     for name in common:
         if own[name].shape != theirs[name].shape:
@@ -36,7 +40,7 @@ def init_part(model: torch.nn.Module, part: str, path: Path, source_part: str) -
                 f"{tuple(own[name].shape)} here; make the two configurations agree, or name a smaller part"
             )
     if not common:
-        raise TrainError(f"init: {part} from {path}: nothing of {source_part} there fits; nothing was loaded")
+        raise TrainError(f"init: {part} from {path}: nothing of {source_part or 'all'} there fits; nothing was loaded")
     with torch.no_grad():
         for name in common:
             own[name].copy_(theirs[name])
@@ -47,7 +51,12 @@ def init_part(model: torch.nn.Module, part: str, path: Path, source_part: str) -
 
 
 def is_below(name: str, part: str) -> bool:
-    return name == part or name.startswith(part + ".")
+    return part in ("", name) or name.startswith(part + ".")
+
+
+def moved(name: str, source_part: str, part: str) -> str:
+    """The name below `part` of what has this name below `source_part`."""
+    return part + name.removeprefix(source_part) if source_part else f"{part}.{name}"
 
 
 def named(title: str, names: Set[str]) -> str:

@@ -26,10 +26,10 @@ def find_model(wanted_for: str, system: str, folder: Path) -> Path:
     )
 
 
-def init_sources(table: Mapping[str, str] | None, folder: Path) -> dict[str, tuple[Path, str]]:
-    """For each part of `init:` the model file, and the part's name there."""
+def init_sources(table: Mapping[str, str] | None, folder: Path) -> dict[str, tuple[Path, str | None]]:
+    """For each part of `init:` the model file, and the part's name there if it is given."""
     found = {}
     for part, source in (table or {}).items():
         system, _, name = str(source).partition(":")
-        found[part] = find_model(f"init: {part}: {system}", system, folder), name or part
+        found[part] = find_model(f"init: {part}: {system}", system, folder), name or None
     return found

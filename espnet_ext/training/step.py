@@ -42,11 +42,14 @@ class Stepper:
         scaler: torch.amp.GradScaler,
         options: TrainOptions,
         device: torch.device,
+        norm_name: str = "grad_norm",
     ) -> None:
+        """`norm_name` is what the statistics call the gradient's norm."""
         self.model: Any = model
         self.optimizer, self.scaler, self.options, self.device = optimizer, scaler, options, device
         self.distributed = isinstance(model, DistributedDataParallel)
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.norm_name = norm_name
+        self.parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
         use_fused(optimizer)
 
     def step(self, group: Group, place: str) -> Outcome:
@@ -94,10 +97,71 @@ class Stepper:
             torch._foreach_mul_(gradients, factor.float())
             self.scaler.step(self.optimizer)
             for batch_stats, _ in stats:
-                batch_stats["grad_norm"] = norm
+                batch_stats[self.norm_name] = norm
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         return Outcome(stats, updated, not updated and not scaled_too_far)
+
+
+class Phase(torch.nn.Module):
+    """A model while one of its peers learns."""
+
+    def __init__(self, model: Any, name: str) -> None:
+        super().__init__()
+        self.model, self.name = model, name
+
+    def forward(self, **batch: Any) -> Any:
+        return self.model(phase=self.name, **batch)
+
+    def frozen_names(self) -> list[str]:
+        """The parameters and buffers that do not belong to the peer."""
+        names = [n for n, _ in self.named_parameters(remove_duplicate=False)]
+        names += [n for n, _ in self.named_buffers(remove_duplicate=False)]
+        return [n for n in names if not n.startswith(f"model.{self.name}.")]
+
+
+def make_steppers(
+    model: Any,
+    optimizers: Sequence[torch.optim.Optimizer],
+    scaler: torch.amp.GradScaler,
+    options: TrainOptions,
+    device: torch.device,
+) -> list[Stepper]:
+    """The stepper of the model, or one for each phase of an iteration."""
+    phases = getattr(model, "phases", ())
+    if not phases:
+        return [Stepper(distributed(model, options, device), optimizers[0], scaler, options, device)]
+    steppers = []
+    for name, optimizer in zip(phases, optimizers, strict=True):
+        module = Phase(model, name)
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, module.frozen_names())
+        wrapped = distributed(module, options, device)
+        norm_name = "grad_norm" if name == phases[0] else f"grad_norm_{name}"
+        steppers.append(Stepper(wrapped, optimizer, scaler, options, device, norm_name))
+    return steppers
+
+
+def distributed(model: torch.nn.Module, options: TrainOptions, device: torch.device) -> torch.nn.Module:
+    """The model, among several processes with gradients that meet."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return model
+    return DistributedDataParallel(
+        model,
+        device_ids=[device.index] if device.type == "cuda" else None,
+        find_unused_parameters=options.unused_parameters,
+        gradient_as_bucket_view=True,
+    )
+
+
+def iterate(steppers: Sequence[Stepper], group: Group, place: str) -> Outcome:
+    """The step of each phase in turn; after one that did not update, the others are left out."""
+    stats = []
+    for stepper in steppers:
+        outcome = stepper.step(group, place)
+        stats += outcome.stats
+        if not outcome.updated:
+            break
+    return Outcome(stats, outcome.updated, outcome.is_bad)
 
 
 def use_fused(optimizer: torch.optim.Optimizer) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler, AbsEpochStepScheduler, AbsValEpochStepScheduler
-from torch.nn.parallel import DistributedDataParallel
 
 from espnet_ext.training import options as option_table
 from espnet_ext.training import outputs
@@ -23,7 +22,7 @@ from espnet_ext.training.prefetch import prefetch, to_device
 from espnet_ext.training.progress import Progress, clock, peak_memory, say
 from espnet_ext.training.provenance import update_run
 from espnet_ext.training.signals import StopRequest, stop_requests
-from espnet_ext.training.step import Stepper
+from espnet_ext.training.step import iterate, make_steppers
 from espnet_ext.training.validate import validate
 
 MAX_BAD_STEPS = 10  # in a row: after these it is not bad luck
@@ -52,8 +51,7 @@ class Trainer:
         trainer_options: TrainOptions,
         distributed_option: Any,
     ) -> None:
-        (optimizer,), (scheduler,) = optimizers, schedulers
-        loop = Loop(model, optimizer, scheduler, train_iter_factory, valid_iter_factory, trainer_options)
+        loop = Loop(model, optimizers, schedulers, train_iter_factory, valid_iter_factory, trainer_options)
         with stop_requests() as stop:
             loop.run(stop)
 
@@ -63,28 +61,32 @@ class Loop:
 
     def __init__(
         self,
-        model: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
-        scheduler: Any,
+        model: Any,
+        optimizers: Sequence[torch.optim.Optimizer],
+        schedulers: Sequence[Any],
         train: Any,
         valid: Any,
         options: TrainOptions,
     ) -> None:
-        self.model, self.scheduler, self.train, self.valid, self.options = model, scheduler, train, valid, options
+        self.model, self.train, self.valid, self.options = model, train, valid, options
+        self.optimizers, self.schedulers = optimizers, schedulers
         self.device = next(model.parameters()).device
         self.distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         self.rank = torch.distributed.get_rank() if self.distributed else 0
-        self.optimizer = optimizer
         scaler = torch.amp.GradScaler(self.device.type, enabled=options.amp == "fp16")
-        parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": scaler}
+        self.suffixes = ["", *(f"_{name}" for name in getattr(model, "phases", ())[1:])]  # of what each phase has
+        parts = {"model": model, "scaler": scaler}
+        for suffix, optimizer, scheduler in zip(self.suffixes, optimizers, schedulers, strict=True):
+            parts |= {f"optimizer{suffix}": optimizer, f"scheduler{suffix}": scheduler}
         options.folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint = Checkpoint(options.folder, {name: part for name, part in parts.items() if part is not None})
         self.position = Position()
-        if hasattr(scheduler, "end_at"):
-            scheduler.end_at(options.max_epoch * -(-train.num_batches(1) // options.accum_grad))
+        for scheduler in schedulers:
+            if hasattr(scheduler, "end_at"):
+                scheduler.end_at(options.max_epoch * -(-train.num_batches(1) // options.accum_grad))
         self._describe()
         self._restore()
-        self.stepper = Stepper(self._wrapped(), optimizer, scaler, options, self.device)
+        self.steppers = make_steppers(model, optimizers, scaler, options, self.device)
         self.stop = StopRequest()
         self.meter = Meter()
 
@@ -113,16 +115,6 @@ class Loop:
             set_rng_state(rngs[self.rank])
         else:
             torch.manual_seed(self.options.seed + self.rank + 1000 * self.position.step)
-
-    def _wrapped(self) -> torch.nn.Module:
-        if not self.distributed:
-            return self.model
-        return DistributedDataParallel(
-            self.model,
-            device_ids=[self.device.index] if self.device.type == "cuda" else None,
-            find_unused_parameters=self.options.unused_parameters,
-            gradient_as_bucket_view=True,
-        )
 
     def run(self, stop: StopRequest) -> None:
         """Train to the end, or until asked to stop."""
@@ -174,7 +166,8 @@ class Loop:
     def _step(self, group: list[tuple[list[str], dict[str, Any]]]) -> None:
         p = self.position
         place = f"epoch {p.epoch}, batch {p.batch + 1}"
-        outcome = self.stepper.step(group, place)
+        self.model.iteration = p.step + 1
+        outcome = iterate(self.steppers, group, place)
         p.step += 1
         self.progress.utterances += sum(len(utt_ids) for utt_ids, _ in group)
         if outcome.updated:
@@ -184,8 +177,9 @@ class Loop:
         else:
             p.skipped += 1
             p.skipped_in_a_row += outcome.is_bad
-        if isinstance(self.scheduler, AbsBatchStepScheduler):
-            self.scheduler.step()
+        for scheduler in self.schedulers:
+            if isinstance(scheduler, AbsBatchStepScheduler):
+                scheduler.step()
         if p.skipped_in_a_row >= MAX_BAD_STEPS:
             which = "; ".join(describe_batch(utt_ids, batch) for utt_ids, batch in group)
             raise TrainError(
@@ -236,7 +230,7 @@ class Loop:
             "epoch": p.epoch,
             "step": p.step,
             "skipped": p.skipped,
-            "lr": self.optimizer.param_groups[0]["lr"],
+            **{f"lr{s}": o.param_groups[0]["lr"] for s, o in zip(self.suffixes, self.optimizers, strict=True)},
             "utterances_per_second": round(speed, 2),
             "memory_gb": round(peak_memory(self.device), 3),
             "seconds": round(p.seconds + time.monotonic() - self.clock_started, 1),
@@ -244,11 +238,12 @@ class Loop:
             "valid": valid,
         }
         p.history.append(entry)
-        if isinstance(self.scheduler, AbsValEpochStepScheduler):
-            phase, key = o.val_scheduler_criterion
-            self.scheduler.step(entry[phase][key])
-        elif isinstance(self.scheduler, AbsEpochStepScheduler):
-            self.scheduler.step()
+        for scheduler in self.schedulers:
+            if isinstance(scheduler, AbsValEpochStepScheduler):
+                phase, key = o.val_scheduler_criterion
+                scheduler.step(entry[phase][key])
+            elif isinstance(scheduler, AbsEpochStepScheduler):
+                scheduler.step()
         if self.rank == 0:
             kept = f"The checkpoint of {self.checkpoint.saved} is whole." if self.checkpoint.saved else ""
             save(o.folder / f"{p.epoch}epoch.pth", self.model.state_dict(), kept)
