@@ -17,6 +17,7 @@ import torch
 
 from espnet_ext.data.dataset import SpeechTextData, collate
 from espnet_ext.nn.attention import Attention
+from espnet_ext.reporting.fonts import drawable
 from espnet_ext.scoring.texts import ScoringError
 from espnet_ext.task import Experiment, load_experiment
 
@@ -142,11 +143,11 @@ def _draw(
     figure = Figure(figsize=(1.5 + 2.6 * columns, sum(heights)), dpi=80, layout="constrained")
     grid = figure.subplots(len(shown), columns, squeeze=False, height_ratios=heights)
     for row, (stream, layers) in zip(grid, shown.items(), strict=True):
-        names = [subwords[stream].tokens[i] for i in tokens[stream]] + ["(end)"]
+        names, family = drawable([subwords[stream].tokens[i] for i in tokens[stream]] + ["(end)"])
         for number, (axes, weights_LS) in enumerate(zip(row, layers, strict=False), 1):
             axes.imshow(weights_LS.numpy(), aspect="auto", cmap="magma_r", vmin=0, interpolation="nearest")
             axes.set_title(f"{stream.upper()}, layer {number}", fontsize=9)
-            axes.set_yticks(range(len(names)), names if number == 1 else [], fontsize=7)
+            axes.set_yticks(range(len(names)), names if number == 1 else [], fontsize=7, family=family)
             _label_source(axes, experiment, batch, weights_LS.size(1))
         for axes in row[len(layers) :]:
             axes.axis("off")
@@ -163,5 +164,5 @@ def _label_source(axes: Any, experiment: Experiment, batch: dict[str, torch.Tens
         marks = range(0, int(seconds) + 1, step)
         axes.set_xticks([mark / seconds * places - 0.5 for mark in marks], [f"{mark} s" for mark in marks], fontsize=7)
     else:
-        names = [experiment.src_subwords.tokens[i] for i in batch["src_text"][0].tolist()]
-        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
+        names, family = drawable([experiment.src_subwords.tokens[i] for i in batch["src_text"][0].tolist()])
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7, family=family)
