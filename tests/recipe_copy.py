@@ -1,6 +1,5 @@
 """A copy of a recipe to run all of its stages in, so that the tree stays as it is; and audio to run it on."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
+from tests.warm_python import warm_python
 
 ROOT = Path(__file__).parent.parent
 MADE = ("data", "dump", "exp*", "downloads", "__pycache__", "RESULTS*.md", "report*.html", ".*.made_from")
@@ -30,17 +31,16 @@ class RecipeCopy:
         (root / "espnet_ext").symlink_to(ROOT / "espnet_ext")
 
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
-        return self._call([str(self.folder / "run.sh"), *options])
+        """run.sh, with a python3 that starts at once."""
+        with warm_python(self.folder.parents[1] / ".venv" / "bin"):
+            return self._call([str(self.folder / "run.sh"), *options])
 
     def prepare(self, *options: str, script: str = "data.py") -> subprocess.CompletedProcess[str]:
         """local/data.py (or another script) by itself."""
         return self._call([sys.executable, f"local/{script}", *options])
 
     def _call(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, env=os.environ | {"PATH": path}, timeout=300
-        )
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=300)
 
 
 def write_wav(path: Path, seconds: float, rate: int = 16000) -> None:

@@ -180,10 +180,14 @@ def _compare_ids(tables: dict[str, Table], problems: list[Problem]) -> None:
 
 def _compare_talks(utterances: Table, references: Table, problems: list[Problem]) -> None:
     """Every talk that is decoded has references, so that its output can be cut as they are."""
-    talks, remedy = {talk_of(key) for key in references.ids}, "ids of both are <talk>_<number>; mend them"
+    remedy = "ids of utterances are <talk>_<number>, of references <talk>_r<number>; mend them"
+    ids = set(references.ids)
+    talks = {talk_of(key) for key in ids}
     for i, key in enumerate(utterances.ids):
-        if talk_of(key) not in talks:
-            found = f"utterance {key}: {references.path.name} has nothing of the talk '{talk_of(key)}'"
+        found = f"utterance {key}: {references.path.name} has nothing of the talk '{talk_of(key)}'"
+        if key in ids:
+            found = f"utterance {key}: {references.path.name} has the same id, although both are cut otherwise"
+        if key in ids or talk_of(key) not in talks:
             problems.append(Problem("ids differ", utterances.path, utterances.line(i), found, remedy))
 
 

@@ -32,7 +32,7 @@ def tables(folder: str | Path) -> list[Path]:
 
 
 def talk_of(key: str) -> str:
-    """The talk of an utterance `<talk>_<number>`, in a set whose references are cut otherwise."""
+    """The talk of an utterance `<talk>_<number>` or a reference `<talk>_r<number>`, where they are cut otherwise."""
     return key.rpartition("_")[0]
 
 
