@@ -16,9 +16,9 @@ SIZES = (9, 6)  # tokens of transcript and translation
 Conf = dict[str, Any]
 
 
-def make(tmp_path: Any, name: str = "interactive", **conf: Any) -> Any:
+def make(tmp_path: Any, name: str = "interactive", conf_of: Conf | None = None, **conf: Any) -> Any:
     """A model whose attention is sharp enough for what it sees to matter."""
-    model = build(name, tmp_path, model_conf=conf).eval()
+    model = build(name, tmp_path, model_conf=conf, **(conf_of or {})).eval()
     for parameter_name, parameter in model.named_parameters():
         if "self_attn" in parameter_name and parameter.dim() == 2:
             parameter.data.mul_(2.0)

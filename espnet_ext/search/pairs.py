@@ -86,16 +86,18 @@ class Pairs:
 
 
 class RankedPairs(Pairs):
-    """Each hypothesis sees that of its own rank in the other stream, alive or ended; paired anew at every step."""
+    """Each hypothesis sees that in its own place in the other stream, alive or ended; paired anew at every step."""
 
     def __init__(self, scorer: PairScorer, beams: Sequence[Beam], starts: Sequence[int], wait_k: float) -> None:
         super().__init__(scorer, beams, starts, wait_k)
-        # Of each stream: its hypotheses and those set aside, the best first, by number; and the ranks of the latter.
+        # Of each stream: its hypotheses and those set aside, the best first, by number; the places of its hypotheses in
+        # that order; and what those set aside rank at.
         self.order = [torch.zeros_like(beam.utterances_B)[:, None] for beam in beams]
+        self.places = list(self.order)
         self.aside: list[Tensor | None] = [None, None]
 
     def advance(self, given: Each) -> None:
-        partners = [self.partners(1 - stream, tokens) for stream, tokens in enumerate(given)]
+        partners = [self.partners(stream, tokens) for stream, tokens in enumerate(given)]
         for stream, logp_BKV in enumerate(self.scorer.step(given, partners, (None, None))):
             if logp_BKV is not None:
                 self.tokens[stream], parents_BK, done_B = self.beams[stream].advance(logp_BKV)
@@ -103,22 +105,22 @@ class RankedPairs(Pairs):
                 self.finished[stream] |= done_B
                 self.rank(stream)
 
-    def partners(self, other: int, tokens_BK: Tensor | None) -> Tensor | None:
-        """For each hypothesis the one of equal rank in the other stream, or its last where it has fewer."""
-        if tokens_BK is None or self.tokens[other] is None:
+    def partners(self, stream: int, tokens_BK: Tensor | None) -> Tensor | None:
+        """For each hypothesis the one in its own place in the other stream, or its best where it has fewer."""
+        order_BP, places_BK = self.order[1 - stream], self.places[stream]
+        if tokens_BK is None or self.tokens[1 - stream] is None:
             return None
-        ranks_K = torch.arange(tokens_BK.size(1), device=tokens_BK.device)
-        return self.order[other][:, ranks_K.clamp(max=self.order[other].size(1) - 1)]
+        return order_BP.gather(1, places_BK.where(places_BK < order_BP.size(1), 0))
 
     def rank(self, stream: int) -> None:
         """Order what the stream has; when an utterance has finished it, its best stands for all."""
         beam = self.beams[stream]
+        count = beam.scores_BK.size(1)
         if self.aside[stream] is None and not bool(beam.ended_BK.any()):
-            self.order[stream] = torch.arange(beam.scores_BK.size(1), device=beam.scores_BK.device).expand_as(
-                beam.scores_BK
-            )
+            in_order = torch.arange(count, device=beam.scores_BK.device).expand_as(beam.scores_BK)
+            self.order[stream] = self.places[stream] = in_order
             return
-        ranks_BK, count = beam.ranks(), beam.scores_BK.size(1)
+        ranks_BK = beam.ranks()
         ended = [ranks_BK.masked_fill(~beam.ended_BK, -math.inf)]
         ended += [] if self.aside[stream] is None else [self.aside[stream]]
         self.aside[stream], chosen_BP = torch.cat(ended, dim=1).topk(count)
@@ -127,10 +129,12 @@ class RankedPairs(Pairs):
         best_BK, order_BK = torch.cat([living_BK, self.aside[stream]], dim=1).topk(count)
         order_BK = order_BK.where(best_BK > -math.inf, order_BK[:, :1])
         self.order[stream] = order_BK.masked_fill(self.finished[stream][:, None], count)
+        self.places[stream] = (best_BK[:, None] > living_BK[:, :, None]).sum(2)
 
     def keep(self, rows: Tensor) -> None:
         super().keep(rows)
         self.order = [order_BP[rows] for order_BP in self.order]
+        self.places = [places_BK[rows] for places_BK in self.places]
         self.aside = [None if ranks_BP is None else ranks_BP[rows] for ranks_BP in self.aside]
 
     def partial(self) -> Partial:
