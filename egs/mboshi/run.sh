@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Mboshi to French, real speech of an endangered language: ./run.sh --corpus DIR, where DIR holds full_corpus_newsplit.
+set -euo pipefail
+cd "$(dirname "$0")"
+exec ../../utils/st.sh \
+    --systems "asr mt pipeline e2e multitask" \
+    --src_lang mb \
+    --tgt_lang fr \
+    --train_set train \
+    --valid_set tune \
+    --test_sets "dev dev_unseen" \
+    --augment "speed:0.9,1.1" \
+    --vocab_size 500 \
+    -- "$@"
