@@ -6,25 +6,21 @@ As a library: `t = Translator("exp/e2e"); print(t("talk.wav").translation)`.
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from espnet_ext.data.audio import AudioError, read
+from espnet_ext.data.listed import InputError, expand
 from espnet_ext.data.pauses import cut
-from espnet_ext.files import read_table
 
-AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".sph", ".aiff", ".au", ".m4a", ".aac", ".mp4", ".webm")
 RATE = 16000
 LONGEST = 20.0  # seconds
 UNSPACED = ("zh", "ja")
-
-
-class InputError(ValueError):
-    """An input that cannot be translated, in one line."""
 
 
 @dataclass
@@ -173,52 +169,38 @@ class Translator:
         for job in jobs:
             yield job.error or Translation(job.file, job.pieces, self.languages)
 
-    def _decode(self, inputs: list[np.ndarray]) -> list[dict[str, str]]:
+    def live(self, file: str | Path, show: Callable[[Piece], None]) -> Translation:
+        """As a call, but one piece after the other, and `show` is given the piece whenever its texts may have grown."""
+        job = self._open(file)
+        if job.error:
+            raise job.error
+        for piece, data in zip(job.pieces, job.inputs, strict=True):
+            piece.texts = dict.fromkeys(self.languages, "")
+
+            def grown(stream: str, tokens: list[list[int]], piece: Piece = piece) -> None:
+                piece.texts[stream] = self._text(stream, tokens[0])
+                show(piece)
+
+            watched = {stream: options.watched(partial(grown, stream)) for stream, options in self.options.items()}
+            piece.texts = self._decode([data], watched)[0]
+            show(piece)
+        return Translation(job.file, job.pieces, self.languages)
+
+    def _decode(self, inputs: list[np.ndarray], options: dict[str, Any] | None = None) -> list[dict[str, str]]:
         """The text of each stream for each input."""
         from espnet_ext.data.dataset import collate
         from espnet_ext.decode import decode_batch
 
-        name = self.model.inputs[0]
-        items: list[Any] = [("", {name: data}) for data in inputs]
-        _, batch = collate(items)
-        results = decode_batch(self.model, batch, self.options, self.device)
-        subwords = {"asr": self.experiment.src_subwords}
+        items: list[Any] = [("", {self.model.inputs[0]: data}) for data in inputs]
+        results = decode_batch(self.model, collate(items)[1], options or self.options, self.device)
         return [
-            {
-                stream: " ".join(
-                    subwords.get(stream, self.experiment.tgt_subwords).decode(nbest[row][0].tokens).split()
-                )
-                for stream, nbest in results.items()
-            }
+            {stream: self._text(stream, nbest[row][0].tokens) for stream, nbest in results.items()}
             for row in range(len(inputs))
         ]
 
-
-def expand(names: Iterable[str], text: bool = False) -> Iterator[str | InputError]:
-    """The files that are meant: a folder's audio, the paths in a list (@LIST, .scp or .txt), or the file itself."""
-    for name in names:
-        path = Path(name)
-        listed = name.startswith("@") or (not text and path.suffix in (".scp", ".txt"))
-        if listed:
-            yield from _listed(Path(name.removeprefix("@")))
-        elif path.is_dir():
-            found = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in ((".txt",) if text else AUDIO))
-            yield from found
-            if not found:
-                yield InputError(f"{name}: no {'text' if text else 'audio'} file in this folder")
-        else:
-            yield name
-
-
-def _listed(path: Path) -> Iterator[str | InputError]:
-    """The paths in a list: one a line, or `id path` in a .scp."""
-    try:
-        if path.suffix == ".scp":
-            yield from (value for _, value in read_table(path))
-        else:
-            yield from (line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        yield InputError(f"{path}: this list cannot be read ({error})")
+    def _text(self, stream: str, tokens: list[int]) -> str:
+        subwords = self.experiment.src_subwords if stream == "asr" else self.experiment.tgt_subwords
+        return " ".join(subwords.decode(tokens).split())
 
 
 def show(result: Translation, as_json: bool) -> None:
@@ -230,6 +212,21 @@ def show(result: Translation, as_json: bool) -> None:
             print(f"{result.file}\t{result.languages[stream]}\t{line}", flush=True)
 
 
+def live_results(translator: Translator, files: Iterable[str | InputError]) -> Iterator[Translation | InputError]:
+    """As `translate`, with the texts shown as they grow."""
+    from espnet_ext.reporting.live import Display
+
+    for file in files:
+        try:
+            if isinstance(file, InputError):
+                raise file
+            with Display(sys.stdout, file, translator.languages) as display:
+                result: Translation | InputError = translator.live(file, display.show)
+        except InputError as error:
+            result = error
+        yield result
+
+
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m espnet_ext.translate",
@@ -238,7 +235,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--exp", type=Path, required=True, help="folder of the system, or what espnet_ext.pack made")
     parser.add_argument("files", nargs="+", metavar="FILE", help="audio of any kind, folder, @LIST, .scp or .txt list")
-    parser.add_argument("--json", action="store_true", help="one JSON object for each file, with the times of pieces")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--json", action="store_true", help="one JSON object for each file, with the times of pieces")
+    kind.add_argument("--live", action="store_true", help="show the texts as they grow, one piece after the other")
     parser.add_argument("--beam", type=int, help="hypotheses in the search; default: as the system's configuration")
     parser.add_argument("--batch_size", type=int, default=16, help="pieces decoded at once (16)")
     parser.add_argument(
@@ -258,11 +257,12 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"error: {error}")
     text = translator.model.inputs[0] == "src_text"
     failed = False
-    for result in translator.translate(expand(args.files, text)):
+    files = expand(args.files, text)
+    for result in live_results(translator, files) if args.live else translator.translate(files):
         if isinstance(result, InputError):
             print(f"error: {result}", file=sys.stderr, flush=True)
             failed = True
-        else:
+        elif not args.live:
             show(result, args.json)
     if failed:
         sys.exit(1)

@@ -13,7 +13,7 @@ from espnet_ext.nn.base import Batch, Memory
 from espnet_ext.nn.interactive import InteractiveDecoder, interactive_states
 from espnet_ext.nn.paired import PairedDecoder
 from espnet_ext.search.beam import Beam
-from espnet_ext.search.options import Hypothesis, SearchOptions
+from espnet_ext.search.options import Hypothesis, SearchOptions, watcher
 from espnet_ext.search.pairs import OnStep, search_pairs
 
 
@@ -50,5 +50,6 @@ class Model(multitask.Model):
         ]
         scorer = PairedDecoder(self.decoders, *memory)
         starts = [self.starts[stream] for stream in self.streams]
+        on_step = on_step or watcher([options[stream] for stream in self.streams])
         found = search_pairs(scorer, beams, starts, self.wait_k, on_step)
         return dict(zip(self.streams, found, strict=True))

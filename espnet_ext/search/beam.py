@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from espnet_ext.search.ctc import CTCPrefix
-from espnet_ext.search.options import Hypothesis, SearchOptions
+from espnet_ext.search.options import Hypothesis, SearchOptions, WatchedOptions
 
 PRE_BEAM = 1.5  # candidates per hypothesis that CTC scores, in beams (ESPnet's value)
 END_STEPS, END_MARGIN = 3, 10.0  # ESPnet's end detection
@@ -135,6 +135,17 @@ class Beam:
             if len(best) == self.options.nbest:
                 self.nth_rank_B[row] = best[-1][0]
 
+    def partial(self) -> list[list[int]]:
+        """The best hypothesis of each utterance so far, whether it has ended or lives."""
+        tokens = [found[0][1].tokens if found else [] for found in self.ended]
+        best, which = self.scores_BK.max(1)
+        length = self.tokens_BKL.size(2)
+        for row, utterance in enumerate(self.utterances_B.tolist()):
+            score, found = float(best[row]), self.ended[utterance]
+            if score > -math.inf and (not found or self.rank(score, length) > found[0][0]):
+                tokens[utterance] = self.tokens_BKL[row, which[row]].tolist()
+        return tokens
+
     def keep(self, rows: Tensor) -> None:
         for name in ("utterances_B", "longest_B", "shortest_B", "scores_BK", "tokens_BKL", "nth_rank_B"):
             setattr(self, name, getattr(self, name)[rows])
@@ -200,6 +211,8 @@ def search(
     finished_B = torch.zeros(rows, dtype=torch.bool, device=lengths_B.device)
     while True:
         tokens_BK, parents_BK, done_B = beam.advance(scorer.step(tokens_BK))
+        if isinstance(options, WatchedOptions):
+            options.on_step(beam.partial())
         finished_B |= done_B
         alive = len(finished_B) - int(finished_B.sum())
         if not alive:

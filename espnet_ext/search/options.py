@@ -1,9 +1,11 @@
 """What a search is told and what it gives."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 PAIRINGS = ("rank", "sum")
+OnStep = Callable[[list[list[int]]], None]  # is given the best tokens so far of each utterance
 
 
 def option(default: Any, help: str) -> Any:
@@ -47,6 +49,10 @@ class SearchOptions:
                 raise ValueError(f"unknown decode option {name!r}; choose from {', '.join(known)}")
         return replace(self, **changes)
 
+    def watched(self, on_step: OnStep) -> "WatchedOptions":
+        """The same for a search that tells after every step what it has."""
+        return WatchedOptions(**{f.name: getattr(self, f.name) for f in fields(self)}, on_step=on_step)
+
     def longest(self, frames: int) -> int:
         """The largest number of tokens for a memory of so many frames."""
         if self.max_ratio < 0:
@@ -57,6 +63,24 @@ class SearchOptions:
 
     def shortest(self, frames: int) -> int:
         return min(int(self.min_ratio * frames), self.longest(frames))
+
+
+@dataclass(frozen=True)
+class WatchedOptions(SearchOptions):
+    """Options of one search, and who is told what it has after every step; no configuration has these."""
+
+    on_step: OnStep = field(kw_only=True)
+
+
+def watcher(options: Sequence[SearchOptions]) -> Callable[[list[list[list[int]]]], None] | None:
+    """Tells those who watch the streams of one search what each of them has; None if nobody watches."""
+    watched = [(i, value.on_step) for i, value in enumerate(options) if isinstance(value, WatchedOptions)]
+
+    def tell(partial: list[list[list[int]]]) -> None:
+        for i, on_step in watched:
+            on_step(partial[i])
+
+    return tell if watched else None
 
 
 @dataclass
