@@ -89,6 +89,7 @@ VARIANTS = {
     ],
     "multitask": [{"shared_decoder": False, "asr_ctc_weight": 0.3, "st_ctc_weight": 0.3}],
     "pipeline": [{"asr_nbest": 2}],
+    "two_stage": [{"joint_embeddings": False, "asr_ctc_weight": 0.3, "share_decoder_input_output_embed": True}],
 }
 CASES = [(name, conf) for name in models.NAMES for conf in [{}, *VARIANTS.get(name, [])]]
 

@@ -18,7 +18,7 @@ from espnet_ext.search.pairs import OnStep, search_pairs
 
 
 class Model(multitask.Model):
-    decoder_class = InteractiveDecoder
+    decoder_classes = {"asr": InteractiveDecoder, "st": InteractiveDecoder}
 
     def __init__(
         self, parts: Any, inter_weight: float = 0.3, wait_k: float | str = 3, fusion: str = "linear", **conf: Any

@@ -18,7 +18,7 @@ class Model(SpeechModel):
     data_names = ("speech", "src_text", "text")
     streams = ("asr", "st")
     inputs = ("speech",)
-    decoder_class: type[TransformerDecoder] | None = None  # of a variant; None is the configuration's
+    decoder_classes: dict[str, type[TransformerDecoder]] = {}  # of streams that a variant has its own decoders for
 
     def __init__(
         self,
@@ -34,17 +34,18 @@ class Model(SpeechModel):
         self.ctc_weights = {"asr": asr_ctc_weight, "st": st_ctc_weight}
         self.ends = {"asr": parts.src_size - 1, "st": parts.tgt_size - 1}
         self.starts = dict(self.ends)
-        self.decoder = self.make_decoder(parts, parts.tgt_size)
-        self.extra_asr_decoder = None  # ESPnet's name
+        self.decoder = self.make_decoder(parts, "st")
+        self.extra_asr_decoder: Any = None  # ESPnet's name
         if shared_decoder:
             self.starts = parts.start_tokens()
         else:
-            self.extra_asr_decoder = self.make_decoder(parts, parts.src_size)
+            self.extra_asr_decoder = self.make_decoder(parts, "asr")
         self.ctc = parts.ctc(parts.src_size) if asr_ctc_weight > 0 else None
         self.st_ctc = parts.ctc(parts.tgt_size) if st_ctc_weight > 0 else None
 
-    def make_decoder(self, parts: Any, vocab_size: int) -> torch.nn.Module:
-        decoder = parts.decoder(vocab_size, make=self.decoder_class)
+    def make_decoder(self, parts: Any, stream: str) -> torch.nn.Module:
+        size = parts.src_size if stream == "asr" else parts.tgt_size
+        decoder = parts.decoder(size, make=self.decoder_classes.get(stream))
         self.share_embeddings(decoder)
         return decoder
 
