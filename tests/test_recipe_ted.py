@@ -1,12 +1,16 @@
 """egs/ted: training data and evaluation sets of IWSLT land in data/; outputs are cut as the references are."""
 
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
 
 from espnet_ext.data.check import check
-from tests.recipe_copy import TINY, RecipeCopy, table, write_wav
+from espnet_ext.task import STTask, default_config
+from tests.recipe_copy import ROOT, TINY, RecipeCopy, table, write_wav
 
 ENTRY = "- {{duration: {1}, offset: {0}, rW: 3, uW: 0, speaker_id: spk.{3}, wav: {2}}}\n"
 TEST_ENTRY = '- {{"wav": "PATH/wavs/{2}", "offset": {0}, "duration": {1}}}\n'
@@ -173,3 +177,30 @@ def test_all_stages_run(recipe: RecipeCopy, tmp_path: Path) -> None:
     said = " ".join(line["nbest"][0]["text"] for line in decoded[:3]).split()
     cut = table(exp / "e2e/tst2010/hyp.st")
     assert " ".join(text for key, text in cut.items() if "talkid767" in key).split() == said
+
+
+# Table 4 of the interactive paper, in millions
+PARAMETERS = {"e2e": 61.2, "multitask": 61.2, "interactive": 61.2, "two_stage": 92.7, "asr": 61.2, "mt": 61.2}
+
+
+def test_sizes_are_those_of_the_paper() -> None:
+    """Within 5 %, with the vocabulary of run.sh; the pipeline is asr and mt."""
+    folder = ROOT / "egs" / "ted"
+    size = int((folder / "run.sh").read_text().split("--vocab_size ")[1].split()[0])
+    tokens = ["<blank>", "<unk>", "<asr_en>", "<st_de>", *(str(i) for i in range(size - 5)), "<sos/eos>"]
+    counts = {}
+    for name in PARAMETERS:
+        config = default_config() | yaml.safe_load((folder / "conf" / f"{name}.yaml").read_text())
+        config |= {
+            "token_list": tokens,
+            "src_token_list": tokens,
+            "src_lang": "en",
+            "tgt_lang": "de",
+            "normalize": None,
+        }
+        with torch.device("meta"):
+            model = STTask.build_model(Namespace(**config))
+        counts[name] = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    assert counts == pytest.approx(PARAMETERS, rel=0.05)
+    assert counts["interactive"] == counts["multitask"] == counts["e2e"]
+    assert counts["asr"] + counts["mt"] == pytest.approx(122.4, rel=0.05)

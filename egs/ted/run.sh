@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 exec ../../utils/st.sh \
-    --systems "asr mt pipeline e2e multitask" \
+    --systems "asr mt pipeline e2e multitask two_stage interactive" \
     --tgt_lang de \
     --by_pair true \
     --train_set train \
