@@ -186,7 +186,7 @@ PARAMETERS = {"e2e": 61.2, "multitask": 61.2, "interactive": 61.2, "two_stage": 
 def test_sizes_are_those_of_the_paper() -> None:
     """Within 5 %, with the vocabulary of run.sh; the pipeline is asr and mt."""
     folder = ROOT / "egs" / "ted"
-    size = int((folder / "run.sh").read_text().split("--vocab_size ")[1].split()[0])
+    size = int((folder / "run.sh").read_text().split("--joint_vocab_size ")[1].split()[0])
     tokens = ["<blank>", "<unk>", "<asr_en>", "<st_de>", *(str(i) for i in range(size - 5)), "<sos/eos>"]
     counts = {}
     for name in PARAMETERS:

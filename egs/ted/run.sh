@@ -9,6 +9,7 @@ exec ../../utils/st.sh \
     --train_set train \
     --valid_set dev \
     --test_sets "dev2010 tst2010 tst2013 tst2014 tst2015" \
-    --vocab_size 30000 \
+    --vocab_size 8000 \
+    --joint_vocab_size 30000 \
     --score_args "--lowercase --remove_punctuation" \
     -- "$@"

@@ -36,7 +36,7 @@ def resegment_talks(hypotheses: Mapping[str, str], references: Mapping[str, str]
         if talk_of(key) not in talks:
             raise ValueError(f"utterance {key}: there is no reference {talk_of(key)}_...; prepare the test set again")
         talks[talk_of(key)][0].append(text)
-    found = {}
+    found: dict[str, str] = {}
     for texts, keys in talks.values():
         found |= dict(zip(keys, resegment(texts, [references[key] for key in keys], lang), strict=True))
     return found
