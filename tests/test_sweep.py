@@ -194,9 +194,17 @@ def test_no_values_are_refused(given):
         sweep.split_values(given)
 
 
-def test_numbers_stand_at_their_place_in_the_plot():
-    assert positions(["0", "0.1", "1"]) == ([0.0, 0.1, 1.0], [])
-    assert positions(["rank", "sum"]) == ([0.0, 1.0], ["rank", "sum"])
+@pytest.mark.parametrize(
+    "values, places",
+    [
+        (["0", "0.1", "1e1"], [0.0, 0.1, 10.0]),
+        (["rank", "sum"], [0.0, 1.0]),
+        (["5", "3", "inf"], [0.0, 1.0, 2.0]),
+        (["1", "[2]"], [0.0, 1.0]),
+    ],
+)
+def test_numbers_stand_at_their_place_in_the_plot(values, places):
+    assert positions(values) == places
 
 
 def test_links_are_renewed_and_experiments_never_removed(tmp_path):

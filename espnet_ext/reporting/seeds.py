@@ -3,9 +3,9 @@
 import itertools
 from typing import Any
 
-from espnet_ext.reporting.tables import METRIC_NAMES, NOTHING, Cell, Row, Table, score_cells, score_columns
+from espnet_ext.reporting.tables import METRIC_NAMES, NOTHING, Cell, Row, Table, origins, score_cells, score_columns
 from espnet_ext.scoring.metrics import LOWER_IS_BETTER
-from espnet_ext.scoring.results import Experiments
+from espnet_ext.scoring.results import Experiments, read_result
 from espnet_ext.scoring.seeds import read_seeds
 
 MEANS = (
@@ -34,6 +34,8 @@ def seed_tables(where: Experiments, seeds: list[int], systems: list[str], test_s
         row = [cells[column].get(system, Cell(NOTHING)) for column in columns]
         means.rows.append(Row(system, letters[system], row))
     means.signatures = {name: comparison[s][m]["signature"] for name, (s, m) in zip(names, columns, strict=True)}
+    for place in where.of_seeds(seeds):
+        means.footnotes += origins({system: read_result(place, system, test_set) for system in systems})
     pairs = Table(test_set, ["Pair", *names], [], title=f"{title}: pairs", interval_is="")
     pairs.note = PAIRS.format(n=len(seeds))
     for a, b in itertools.combinations(systems, 2):

@@ -1,5 +1,6 @@
 """What the values of an option change: the tables of a sweep, a row for each value, and their plot."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -49,20 +50,21 @@ def sweep_plot(path: Path, tables: list[Table], key: str) -> None:
 def _panel(axes: Any, table: Table, name: str, key: str) -> None:
     column = table.header.index(name) - 1
     cells = [row.cells[column] for row in table.rows]
-    places, labels = positions([row.system for row in table.rows])
+    values = [row.system for row in table.rows]
+    places = positions(values)
     heights = [float(cell.text) for cell in cells]
     errors = [float(cell.interval or 0) for cell in cells] if any(cell.interval for cell in cells) else None
     axes.errorbar(places, heights, yerr=errors, marker="o", capsize=3)
     axes.set_title(f"{table.test_set}: {name}", fontsize=9)
     axes.set_xlabel(key)
-    if labels:
-        axes.set_xticks(places, labels)
+    axes.set_xticks(places, values)
     axes.grid(alpha=0.3)
 
 
-def positions(values: list[str]) -> tuple[list[float], list[str]]:
-    """Where the values lie: numbers at their place, others side by side under their names."""
+def positions(values: list[str]) -> list[float]:
+    """Where the values lie: finite numbers at their place, others side by side."""
     try:
-        return [float(value) for value in values], []
+        numbers = [float(value) for value in values]
     except ValueError:
-        return [float(i) for i in range(len(values))], values
+        numbers = [math.inf]
+    return numbers if all(map(math.isfinite, numbers)) else [float(i) for i in range(len(values))]

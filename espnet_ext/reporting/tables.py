@@ -78,7 +78,7 @@ def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
         table.rows.append(Row(system, letters[system], cells))
     for stream, metric in columns:
         table.signatures[f"{stream.upper()} {METRIC_NAMES[metric]}"] = comparison[stream][metric]["signature"]
-    table.footnotes = [*_origin("Trained", results, "trained"), *_origin("Decoded", results, None)]
+    table.footnotes = origins(results)
     return table
 
 
@@ -98,7 +98,12 @@ def score_cells(compared: dict[str, Any], metric: str, letters: dict[str, str]) 
     return cells
 
 
-def _origin(verb: str, results: dict[str, dict[str, Any]], key: str | None) -> list[str]:
+def origins(results: dict[str, dict[str, Any]]) -> list[str]:
+    """By which commits and with which seeds the systems of these results were trained and decoded."""
+    return [*origin("Trained", results, "trained"), *origin("Decoded", results, None)]
+
+
+def origin(verb: str, results: dict[str, dict[str, Any]], key: str | None) -> list[str]:
     """`Trained: commit abc1234, seed 1 (asr, mt)`: which systems share where they come from."""
     groups: dict[tuple[str, str], list[str]] = {}
     for system, result in results.items():
