@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from espnet_ext.nn.encoders import ENCODERS
-from espnet_ext.nn.subsampling import Conv1dSubsampling, Conv2dSubsampling
+from espnet_ext.nn.subsampling import INPUT_LAYERS, Conv1dSubsampling, Conv2dSubsampling
 
 
 def conv1d_by_hand(layer: Conv1dSubsampling, x: torch.Tensor) -> torch.Tensor:
@@ -27,6 +27,16 @@ def test_conv1d_is_two_gated_convolutions_of_kernel_5_and_stride_2() -> None:
         assert lengths.tolist() == [4, 3]
         assert torch.allclose(got[0], conv1d_by_hand(layer, x[0]), atol=1e-5)
         assert torch.allclose(got[1, :3], conv1d_by_hand(layer, x[1, :9]), atol=1e-5)
+
+
+def test_conv1d8_is_three_of_them() -> None:
+    layer = INPUT_LAYERS["conv1d8"](6, 4, nn.Identity())
+    x = torch.randn(2, 29, 6)
+    with torch.no_grad():
+        got, lengths = layer(x, torch.tensor([29, 17]))
+        assert lengths.tolist() == [4, 3]
+        assert torch.allclose(got[0], conv1d_by_hand(layer, x[0]), atol=1e-5)
+        assert torch.allclose(got[1, :3], conv1d_by_hand(layer, x[1, :17]), atol=1e-5)
 
 
 def test_conv2d_k3s2_halves_time_and_frequency_three_times() -> None:
@@ -55,7 +65,7 @@ def test_an_unknown_input_layer_is_refused() -> None:
 
 def test_one_frame_is_enough() -> None:
     """A batch of a single tiny utterance does not stop the training."""
-    for layer in ("conv1d", "conv2d_k3s2", "conv2d"):
+    for layer in ("conv1d", "conv1d8", "conv2d_k3s2", "conv2d"):
         encoder = ENCODERS["transformer"](
             input_size=80, output_size=16, attention_heads=2, num_blocks=1, input_layer=layer
         )

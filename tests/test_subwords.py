@@ -81,6 +81,12 @@ def test_size_counts_every_token(tmp_path: Path) -> None:
     assert [Subwords(folder / name).size for name in ("de", "en", "de-en")] == [60, 60, 60]
 
 
+def test_the_joint_model_may_be_larger(tmp_path: Path) -> None:
+    sizes = "--size", "60", "--joint", "--joint_size", "80"
+    folder = make(tmp_path, "--type", "bpe", *sizes, en=TEXT["en"], de=TEXT["de"])
+    assert [Subwords(folder / name).size for name in ("de", "en", "de-en")] == [60, 60, 80]
+
+
 def test_ids_are_those_of_sentencepiece(joint: Subwords) -> None:
     import sentencepiece
 

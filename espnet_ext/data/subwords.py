@@ -227,18 +227,19 @@ def thinned(paths: Sequence[Path], limit: int = SENTENCES) -> Iterator[str]:
 def make(folder: Path, data: Sequence[Path], langs: Sequence[str], args: argparse.Namespace) -> None:
     """One model over the text of `langs`, unless it is there already."""
     langs = sorted(langs)
+    size = args.joint_size or args.size if len(langs) > 1 else args.size
     paths = [path for lang in langs for d in data if (path := d / f"text.{lang}").exists()]
     missing = [lang for lang in langs if not any((d / f"text.{lang}").exists() for d in data)]
     if missing:
         raise FileNotFoundError(f"no text.{missing[0]} in {', '.join(map(str, data))}; is --langs right?")
     output = folder / "-".join(langs)
-    settings = {"type": args.type, "size": args.size, "coverage": args.character_coverage, "langs": langs}
+    settings = {"type": args.type, "size": size, "coverage": args.character_coverage, "langs": langs}
     stamp = Stamp(output, paths, **settings)
     if stamp.is_current():
         return
     with atomic_folder(output) as temporary:
         try:
-            train(temporary, thinned(paths), langs, args.size, args.type, args.character_coverage)
+            train(temporary, thinned(paths), langs, size, args.type, args.character_coverage)
         except ValueError as error:
             raise ValueError(str(error).replace(str(temporary), str(output))) from None
     stamp.write()
@@ -253,6 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--langs", nargs="+", required=True, help="languages; each gets a model of its own")
     parser.add_argument("--joint", action="store_true", help="make one model over all languages too")
     parser.add_argument("--size", type=int, help="tokens, special ones included; char can do without: every character")
+    parser.add_argument("--joint_size", type=int, help="tokens of the joint model, if not SIZE")
     parser.add_argument("--type", choices=TYPES, default="unigram")
     parser.add_argument("--character_coverage", type=float, default=1.0, help="share of the text not to be <unk>")
     args = parser.parse_args(arguments)
