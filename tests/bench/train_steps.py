@@ -13,6 +13,7 @@ import os
 import statistics
 import time
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
@@ -23,6 +24,15 @@ TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 VARIANTS = ("ours conv2d", "espnet conv2d", "ours conv1d", "hf conv1d")
 PEERS = {"ours conv2d": "espnet conv2d", "ours conv1d": "hf conv1d"}
 WARM_UP = 2  # rounds that are not counted
+KINDS = {  # of operations, in the profile; the first whose word is in an operation's name
+    "matrix products of linear layers": ("linear", "addmm", "aten::mm"),
+    "convolutions": ("conv",),
+    "matrix products of attention": ("bmm", "attention"),
+    "softmax, loss": ("softmax", "nll_loss"),
+    "layer normalisation": ("layer_norm",),
+    "optimizer, clipping": ("_fused", "_foreach", "norm"),
+    "copies and number formats": ("copy", "reorder", "cat", "empty", "zero_", "fill_"),
+}
 Step = Callable[[torch.dtype], None]
 Key = tuple[str, str]  # model and type
 Seconds = dict[Key, list[float]]
@@ -134,6 +144,23 @@ def measure(variants: list[str], types: list[str], rounds: int) -> tuple[Seconds
     return seconds, memory
 
 
+def profile(variant: str, dtype: str, steps: int = 3) -> None:
+    """Print the share of each kind of operation in a step, in a process of its own thread settings."""
+    torch.set_num_threads(THREADS)
+    step = make(variant)
+    for _ in range(WARM_UP):
+        step(TYPES[dtype])
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found:
+        for _ in range(steps):
+            step(TYPES[dtype])
+    shares: Counter[str] = Counter()
+    for event in found.key_averages():
+        kind = next((k for k, words in KINDS.items() if any(w in event.key for w in words)), "element by element")
+        shares[kind] += event.self_cpu_time_total
+    parts = ", ".join(f"{kind} {100 * time_ / shares.total():.0f} %" for kind, time_ in shares.most_common())
+    print(f"\nWhere a step of {variant} goes in {dtype}: {parts}.")
+
+
 def resident(field: str) -> float:
     """A line of /proc/self/status, in kB."""
     with open("/proc/self/status", encoding="utf-8") as lines:
@@ -159,6 +186,10 @@ def main() -> None:
                 median_ratio(seconds, (variant, dtype), (PEERS.get(variant, ""), peer)) for peer in (dtype, "fp32")
             ]
             print(f"| {variant} | {dtype} | {speed:.1f} | {' | '.join(ratios)} | {memory[variant, dtype]:.2f} |")
+    for variant in variants:
+        if variant.startswith("ours"):
+            for dtype in types:
+                profile(variant, dtype)
 
 
 def median_ratio(seconds: Seconds, ours: Key, peer: Key) -> str:
