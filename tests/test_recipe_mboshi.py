@@ -3,12 +3,16 @@
 import importlib.util
 import json
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sacrebleu.metrics import BLEU
 
+from espnet_ext.task import STTask, default_config
+from espnet_ext.training.config import check_names, read_config
 from tests.recipe_copy import ROOT, RecipeCopy, table, write_wav
 
 MB = ["Wa adí", "Ngá ítέi wá l' apóa", "Myeré m' ákoo", "Bísí lémbi", "Kóó láadzwá", "Asendzá adí mbvulu"]
@@ -111,3 +115,18 @@ def test_floors_are_written(tmp_path: Path, corpus: Path) -> None:
     page = (recipe.folder / "FLOORS.md").read_text()
     assert page.count("| dev (3) |") == 2 and page.count("| dev_unseen (2) |") == 2
     assert "* bleu: `nrefs:1|case:mixed" in page
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "egs" / "mboshi" / "conf").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_configuration_builds(path: Path) -> None:
+    config = read_config(path, [])
+    check_names(config, path.name)
+    tokens = ["<blank>", "<unk>", "<asr_mb>", "<st_fr>", "<mt_fr>", "a", "<sos/eos>"]
+    config = default_config() | config | {"token_list": tokens, "src_token_list": tokens, "normalize": None}
+    if config["model"] == "pipeline":
+        assert (path.parent / "asr.yaml").exists() and (path.parent / "mt.yaml").exists()
+        return
+    with torch.device("meta"):
+        model = STTask.build_model(Namespace(**config | {"src_lang": "mb", "tgt_lang": "fr"}))
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert 1e6 < count < 12e6, f"{count} parameters do not train within hours on a CPU"

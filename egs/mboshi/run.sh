@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 exec ../../utils/st.sh \
-    --systems "asr mt pipeline e2e multitask two_stage interactive" \
+    --systems "asr mt pipeline e2e multitask two_stage interactive mtl distill mutual" \
     --src_lang mb \
     --tgt_lang fr \
     --train_set train \

@@ -11,7 +11,16 @@ import yaml
 
 from espnet_ext.training.errors import TrainError
 
-PEER_OPTIONS = ("encoder_conf", "decoder_conf", "model_conf", "optim", "optim_conf", "scheduler", "scheduler_conf")
+PEER_OPTIONS = (
+    "encoder",
+    "encoder_conf",
+    "decoder_conf",
+    "model_conf",
+    "optim",
+    "optim_conf",
+    "scheduler",
+    "scheduler_conf",
+)
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?e[+-]?\d+", re.IGNORECASE)  # YAML 1.1 takes 2e-3 for a string
 
 
@@ -46,8 +55,14 @@ def with_numbers(value: Any) -> Any:
 
 
 def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration with other values; sections such as encoder_conf keep what is not changed."""
-    sections = {name: {**(config[name] or {}), **value} for name, value in changes.items() if isinstance(value, dict)}
+    """A configuration with other values; sections such as encoder_conf keep what is not changed, of the same class."""
+    # another encoder has options of its own
+    others = {f"{name}_conf" for name in changes if changes[name] != config.get(name)}
+    sections = {
+        name: value if name in others else {**(config[name] or {}), **value}
+        for name, value in changes.items()
+        if isinstance(value, dict)
+    }
     return {**config, **changes, **sections}
 
 
