@@ -19,7 +19,7 @@ from tests.test_translate import DECODE, run, sound
 from tests.tiny_exp import make_dump, make_system
 
 RATE = 16000
-SYSTEMS = ("asr", "e2e", "mt", "multitask", "pipeline", "interactive")
+SYSTEMS = ("asr", "e2e", "mt", "multitask", "pipeline", "interactive", "mutual")
 
 
 @pytest.fixture(scope="module")
