@@ -46,8 +46,9 @@ def test_the_corpus_script_of_the_docs_makes_data_that_passes(tmp_path: Path, mo
     audio = tmp_path / "a.wav"
     soundfile.write(audio, np.random.default_rng(1).normal(0, 0.1, 16000), 16000)
     names = code_of("adding_a_corpus.md")
-    names["read"] = lambda folder: [Utterance(f"{folder.name}-1", "spk", {"en": "a b", "de": "a b"}, audio)]
-    monkeypatch.setattr(sys, "argv", ["data.py", str(tmp_path / "data"), "--corpus", str(tmp_path)])
+    names["read"] = lambda folder, lang: [Utterance(f"{folder.name}-1", "spk", {"en": "a b", lang: "a b"}, audio)]
+    arguments = [str(tmp_path / "data"), "--corpus", str(tmp_path), "--tgt_lang", "de"]
+    monkeypatch.setattr(sys, "argv", ["data.py", *arguments])
     names["main"]()
     for name in ("train", "dev", "test"):
         assert check(tmp_path / "data" / name) == []
