@@ -5,6 +5,7 @@ As a library: `t = Translator("exp/e2e"); print(t("talk.wav").translation)`.
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -269,4 +270,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    for ending in (signal.SIGPIPE, signal.SIGINT):
+        signal.signal(ending, signal.SIG_DFL)  # `| head` and Ctrl-C end it without a traceback
     main()

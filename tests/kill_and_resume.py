@@ -1,6 +1,6 @@
 """Train to the end undisturbed, then again with kill -9 at random moments; imports are paid once, the runs are forks.
 
-python -m tests.kill_and_resume FOLDER KILLS SEED
+python -m tests.kill_and_resume FOLDER KILLS SEED [mutual]
 """
 
 import json
@@ -14,9 +14,10 @@ from pathlib import Path
 import torch._dynamo  # noqa: F401 - the optimizer would import it in every fork
 
 from tests.toy import ToyFactory, train_toy
+from tests.toy_mutual import train_mutual
 
 
-def start(folder: Path, log: Path) -> int:
+def start(folder: Path, log: Path, system: str) -> int:
     """Fork a training run; returns its process id."""
     pid = os.fork()
     if pid:
@@ -24,8 +25,11 @@ def start(folder: Path, log: Path) -> int:
     stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(stream, 2)
     # saved every 5 ms or so: kills fall into saving, too
-    train = ToyFactory(utterances=150)
-    train_toy(folder, train=train, max_epoch=12, checkpoint_minutes=0.005 / 60, accum_grad=2, patience=9)
+    often = {"checkpoint_minutes": 0.005 / 60, "accum_grad": 2}
+    if system == "mutual":
+        train_mutual(folder, max_epoch=4, **often)
+    else:
+        train_toy(folder, train=ToyFactory(utterances=150), max_epoch=12, patience=9, **often)
     os._exit(0)
 
 
@@ -33,14 +37,14 @@ def finished(pid: int) -> bool:
     return os.waitpid(pid, os.WNOHANG)[0] == pid
 
 
-def main(folder: Path, kills: int, seed: int) -> None:
+def main(folder: Path, kills: int, seed: int, system: str = "toy") -> None:
     begun = time.monotonic()
-    assert os.waitpid(start(folder / "undisturbed", folder / "undisturbed.log"), 0)[1] == 0
+    assert os.waitpid(start(folder / "undisturbed", folder / "undisturbed.log", system), 0)[1] == 0
     duration = time.monotonic() - begun
     moments = random.Random(seed)
     done = ends = 0
     while done < kills:
-        pid = start(folder / "killed", folder / "killed.log")
+        pid = start(folder / "killed", folder / "killed.log", system)
         time.sleep(moments.uniform(0.02, duration / kills * 1.5))
         if finished(pid):  # killing a finished run proves nothing: begin again
             ends += 1
@@ -50,9 +54,9 @@ def main(folder: Path, kills: int, seed: int) -> None:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         done += 1
-    assert os.waitpid(start(folder / "killed", folder / "killed.log"), 0)[1] == 0
+    assert os.waitpid(start(folder / "killed", folder / "killed.log", system), 0)[1] == 0
     print(json.dumps({"seconds": duration, "kills": done}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

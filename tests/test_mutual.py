@@ -12,7 +12,6 @@ from espnet_ext.nn.base import with_end, with_start
 from espnet_ext.nn.loss import IGNORE, smoothed_cross_entropy
 from espnet_ext.nn.peers import cyclical_beta, divergences
 from espnet_ext.task import STTask, load_experiment
-from espnet_ext.training.config import check_names
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.init import init_parts
 from espnet_ext.training.step import make_steppers
@@ -170,6 +169,15 @@ def test_the_frozen_peer_has_no_noise_unless_it_should(dropout: bool) -> None:
         assert not one.requires_grad
 
 
+def test_both_phases_read_the_same_batch() -> None:
+    """SpecAugment of one must not be there in the other."""
+    model, batch = make_model(make_args(noisy=True)), batch_of()
+    before = {key: value.clone() for key, value in batch.items()}
+    for phase in model.phases:
+        model(phase=phase, **batch)
+        assert all(torch.equal(batch[key], before[key]) for key in batch)
+
+
 def test_joint_embeddings_are_one_table_also_when_loaded(tmp_path: Path) -> None:
     args = make_args(model_conf=JOINT)
     model = make_model(args)
@@ -281,20 +289,3 @@ def test_a_text_peer_has_its_own_sizes() -> None:
 def test_wrong_options_are_named(conf: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_model(make_args(model_conf=conf))
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ({"model": "e2e", "mt_peer": {"optim": "sgd"}}, "mt_peer: e2e has no text peer; leave this section out"),
-        ({"model": "mutual", "mt_peer": {"batch_bins": 3}}, "mt_peer: unknown option 'batch_bins'; choose from"),
-        (
-            {"model": "mutual", "mt_peer": {"encoder_conf": {"num_block": 3}}},
-            "mt_peer: encoder_conf: unknown option 'num_block'; did you mean num_blocks",
-        ),
-        ({"model": "mutual", "model_conf": {"beta_cycles": 3}}, "option 'beta_cycles'; did you mean beta_cycle"),
-    ],
-)
-def test_unknown_options_of_a_peer_are_refused(config: dict[str, Any], message: str) -> None:
-    with pytest.raises(TrainError, match=message):
-        check_names(config, "mutual.yaml")

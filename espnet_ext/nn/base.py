@@ -162,8 +162,10 @@ class SpeechModel(BaseModel):
             x, lengths_B = speech[:, : speech_lengths.max()], speech_lengths
             if self.frontend is not None:
                 x, lengths_B = self.frontend(x, lengths_B)
+            if self.normalize is not None or self.specaug is not None:
+                x = x.clone()  # ESPnet's GlobalMVN and masks work in place, and the batch may be read again
             if self.normalize is not None:
-                x, lengths_B = self.normalize(x.clone(), lengths_B)  # ESPnet's GlobalMVN works in place
+                x, lengths_B = self.normalize(x, lengths_B)
             if self.specaug is not None and self.training:
                 # After normalisation, unlike ESPnet: a masked patch then has the mean's value, not silence's.
                 x, lengths_B = self.specaug(x, lengths_B)
