@@ -2,6 +2,9 @@
 
 import io
 import re
+import signal
+import subprocess
+import sys
 import unicodedata
 from dataclasses import dataclass
 
@@ -14,6 +17,7 @@ from espnet_ext import translate
 from espnet_ext.reporting.live import Display, rows
 from espnet_ext.search.beam import search
 from espnet_ext.search.options import SearchOptions, WatchedOptions, watcher
+from tests.test_runner import ROOT
 from tests.test_search import END, ToyScorer
 from tests.test_translate import DECODE, run, sound
 from tests.tiny_exp import make_dump, make_system
@@ -174,3 +178,11 @@ def test_command_ends_with_the_texts_and_goes_on_after_bad_files(root, capsys):
     assert len(out) > 10
     code, _, err = run(capsys, "--exp", root / "exp/pipeline", "--live", "--json", root / "long.wav")
     assert code == 2 and "not allowed with argument" in err[-1]
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(root):
+    command = [sys.executable, "-m", "espnet_ext.translate", "--exp", root / "exp/e2e", "--live", root / "long.wav"]
+    program = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    program.stdout.close()
+    _, errors = program.communicate(timeout=60)
+    assert program.returncode == -signal.SIGPIPE and "Traceback" not in errors
