@@ -155,4 +155,5 @@ def test_all_stages_run(recipe: RecipeCopy, tmp_path: Path) -> None:
     for system in systems:
         assert f"</sup> {system} |" in results
     assert (recipe.folder / "report.en-de.html").stat().st_size > 10_000
-    assert len(table(recipe.folder / "exp/en-de/e2e/tst-COMMON/hyp.st")) == 10
+    for hypotheses in ("e2e/tst-COMMON/hyp.st", "mutual/tst-COMMON/hyp.st", "mutual/tst-COMMON/hyp.mt"):
+        assert len(table(recipe.folder / "exp/en-de" / hypotheses)) == 10

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 exec ../../utils/st.sh \
-    --systems "asr mt pipeline e2e" \
+    --systems "asr mt mt_joint pipeline e2e mtl distill mutual mutual_joint" \
     --tgt_lang fr \
     --by_pair true \
     --train_set train \
