@@ -37,6 +37,8 @@ class Model(multitask.Model):
         return [self.decoder] if self.extra_asr_decoder is None else [self.extra_asr_decoder, self.decoder]
 
     def states(self, memory: Memory, tokens_2BL: list[torch.Tensor], rows_2B: list[torch.Tensor]) -> list[torch.Tensor]:
+        if self.decoder.inter_weight == 0:  # the multi-task model
+            return super().states(memory, tokens_2BL, rows_2B)
         return interactive_states(self.decoders, memory, tokens_2BL, rows_2B, self.wait_k)
 
     def decode(
