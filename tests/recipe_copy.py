@@ -32,8 +32,11 @@ class RecipeCopy:
 
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
         """run.sh, with a python3 that starts at once."""
+        command = [str(self.folder / "run.sh"), *options]
+        if "--dry_run" in options:
+            return self._call(command)
         with warm_python(self.folder.parents[1] / ".venv" / "bin"):
-            return self._call([str(self.folder / "run.sh"), *options])
+            return self._call(command)
 
     def prepare(self, *options: str, script: str = "data.py") -> subprocess.CompletedProcess[str]:
         """local/data.py (or another script) by itself."""

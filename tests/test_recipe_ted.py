@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from espnet_ext import score
 from espnet_ext.data.check import check
 from espnet_ext.task import STTask, default_config
 from tests.recipe_copy import ROOT, TINY, RecipeCopy, table, write_wav
@@ -204,3 +205,21 @@ def test_sizes_are_those_of_the_paper() -> None:
     assert counts == pytest.approx(PARAMETERS, rel=0.05)
     assert counts["interactive"] == counts["multitask"] == counts["e2e"]
     assert counts["asr"] + counts["mt"] == pytest.approx(122.4, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("lang", "tokenizer"), [("de", "13a"), ("fr", "13a"), ("zh", "zh"), ("ja", "ja-mecab"), ("zh-CN", "zh")]
+)
+def test_translations_are_scored_by_the_tokenizer_of_their_language(lang: str, tokenizer: str) -> None:
+    options = ["exp", "--systems", "e2e", "--test_sets", "tst2010", "--src_lang", "en", "--tgt_lang", lang]
+    assert score.parse(options).bleu_tokenize == tokenizer
+    assert score.parse([*options, "--bleu_tokenize", "char"]).bleu_tokenize == "char"
+
+
+def test_pairs_do_not_share_a_folder(recipe: RecipeCopy) -> None:
+    printed = recipe.run("--corpus", "/talks", "--tgt_lang", "ja", "--dry_run").stdout
+    assert "local/data.py data/en-ja --corpus /talks --src_lang en --tgt_lang ja" in printed
+    assert "--results RESULTS.en-ja.md" in printed and "--out report.en-ja.html" in printed
+    words = {word for line in printed.splitlines() if not line.startswith("#") for word in line.split()}
+    used = {word for word in words if word.startswith(("data/", "dump/", "exp/"))}
+    assert len(used) > 20 and all(word.split("/")[1] == "en-ja" for word in used)

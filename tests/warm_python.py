@@ -7,7 +7,6 @@ import json
 import os
 import runpy
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -52,7 +51,6 @@ def warm_python(folder: Path) -> Iterator[None]:
 
 
 def serve(address: str) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
     for name in HEAVY:
         __import__(name)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -66,11 +64,11 @@ def serve(address: str) -> None:
                 connection.sendall(str(status).encode())
                 os._exit(status)
             connection.close()
+            os.wait()  # a recipe runs one command at a time
 
 
 def run(connection: socket.socket) -> int:
     """Be the process that the client was meant to be."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     message, streams, *_ = socket.recv_fds(connection, 1 << 20, 3)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
