@@ -9,4 +9,5 @@ exec ../../utils/st.sh \
     --test_sets test \
     --mt_train_set mt_train \
     --vocab_size 450 \
+    --joint_vocab_size 750 \
     -- "$@"
