@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -130,3 +131,41 @@ def test_every_configuration_builds(path: Path) -> None:
         model = STTask.build_model(Namespace(**config | {"src_lang": "mb", "tgt_lang": "fr"}))
     count = sum(parameter.numel() for parameter in model.parameters())
     assert 1e6 < count < 12e6, f"{count} parameters do not train within hours on a CPU"
+
+
+SMALLER = {
+    r"output_size: \d+": "output_size: 8",
+    r"linear_units: \d+": "linear_units: 8",
+    r"attention_heads: \d+": "attention_heads: 2",
+    r"num_blocks: \d+": "num_blocks: 1",
+    r"warmup_steps: \d+": "warmup_steps: 2",
+}
+
+
+def test_all_stages_run(tmp_path: Path, corpus: Path) -> None:
+    """Every system of the recipe, tiny, on both test sets; text peers have sizes of their own, so the files change."""
+    recipe = RecipeCopy(tmp_path, "mboshi")
+    for path in (recipe.folder / "conf").glob("*.yaml"):
+        text = path.read_text()
+        for pattern, small in SMALLER.items():
+            text = re.sub(pattern, small, text)
+        path.write_text(text)
+    changes = "max_epoch=1 batch_bins=3000 amp=none greedy_every=0 use_tensorboard=false decode.beam=1"
+    options = [
+        "--subword_type",
+        "char",
+        "--nj",
+        "1",
+        "--augment",
+        "speed:1.1",
+        "--set",
+        f"{changes} decode.max_length=8",
+    ]
+    result = recipe.run("--corpus", str(corpus), *options)
+    assert result.returncode == 0, result.stderr
+    systems = (recipe.folder / "run.sh").read_text().split('--systems "')[1].split('"')[0].split()
+    results = (recipe.folder / "RESULTS.md").read_text()
+    for system in systems:
+        assert results.count(f"</sup> {system} |") == 2
+    assert len(table(recipe.folder / "exp/interactive/dev_unseen/hyp.st")) == 2
+    assert (recipe.folder / "report.html").exists()

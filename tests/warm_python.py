@@ -17,7 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("espnet_ext.task", "espnet_ext.search.beam", "sacrebleu", "jiwer", "matplotlib.pyplot", "soundfile", "tqdm")
+HEAVY = (
+    "espnet_ext.task",
+    "espnet_ext.search.beam",
+    "torch._dynamo",
+    "sacrebleu",
+    "jiwer",
+    "matplotlib.pyplot",
+    "soundfile",
+)
 
 # What a recipe calls python3: it hands its arguments and streams over, and ends with the status it is told.
 CLIENT = """#!{python} -IS
