@@ -147,9 +147,8 @@ def work_ours(root: Path, amp: str) -> None:
     class Served(Trainer):
         @classmethod
         def run(cls, train_iter_factory: Any, trainer_options: Any, **parts: Any) -> None:
-            (optimizer,), (scheduler,) = parts["optimizers"], parts["schedulers"]
-            valid = parts["valid_iter_factory"]
-            loop = Loop(parts["model"], optimizer, scheduler, train_iter_factory, valid, trainer_options)
+            learn = parts["model"], parts["optimizers"], parts["schedulers"]
+            loop = Loop(*learn, train_iter_factory, parts["valid_iter_factory"], trainer_options)
 
             def run_epoch(number: int) -> None:
                 loop.position = Position(epoch=number)
