@@ -10,6 +10,7 @@ import torch
 from espnet_ext.search.beam import Beam
 from espnet_ext.search.options import Hypothesis, SearchOptions
 from espnet_ext.search.pairs import search_pairs
+from espnet_ext.search.precision import DTYPES, prepare
 from tests.test_interactive import LAGS, forced, make
 from tests.test_models import batch_of
 from tests.test_pairs import TOY_END, ToyPairs
@@ -201,3 +202,19 @@ def test_nothing_to_decode_and_impossible_scores(tmp_path: Any) -> None:
     for stream in model.streams:
         assert found[stream][1] == [Hypothesis()]
         assert [found[stream][i][0].tokens for i in (0, 2)] == [wanted[stream][i][0].tokens for i in (0, 2)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("conf", [{}, {"shared_decoder": False}, {"fusion": "gate"}], ids=str)
+def test_every_number_format_decodes(dtype: str, conf: dict[str, Any], tmp_path: Any) -> None:
+    """By either kind of attention; in fp32 what is found is the same to the last digits."""
+    model, batch = make(tmp_path, **conf), batch_of((1,) * 6, (70, 64, 33, 90, 40, 120))
+    options = options_of(model, beam=3, min_ratio=0.3, max_ratio=0.3)
+    wanted, ready = decode(model, batch, options), prepare(model, dtype)
+    for rows in (3, 6):
+        found = decode(ready, {name: value[:rows] for name, value in batch.items()}, options)
+        for stream in model.streams:
+            for (ours, *_), (theirs, *_) in zip(found[stream], wanted[stream][:rows], strict=True):
+                assert len(ours.tokens) == len(theirs.tokens)
+                assert ours.score == pytest.approx(theirs.score, abs=1e-4 if dtype == "fp32" else 1.0)
+                assert dtype != "fp32" or ours.tokens == theirs.tokens
