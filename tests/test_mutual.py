@@ -234,6 +234,19 @@ def test_the_direction_chooses_the_terms(direction: str, terms: list[int]) -> No
     assert stats["kl1"].item() == pytest.approx(whole[0].item() / 12, rel=1e-4)  # 5 + 3 + 1 tokens and 3 ends
 
 
+@pytest.mark.parametrize(("direction", "phase"), [("kl1", "mt"), ("kl2", "st")])
+def test_constant_targets_leave_a_term_to_one_peer(direction: str, phase: str) -> None:
+    """With `stop_gradient: target` KL1 does not move M_mt, nor KL2 M_st."""
+    model, batch = make_model(make_args(model_conf={"direction": direction, "stop_gradient": "target"})), batch_of()
+    for name in model.phases:
+        peer = getattr(model, name)
+        found, alone = (
+            torch.autograd.grad(loss, list(peer.parameters()))
+            for loss in (model(phase=name, **batch)[0], peer.loss(batch)[0])
+        )
+        assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(found, alone, strict=True)) == (name == phase)
+
+
 def test_multi_task_learning_shares_the_decoder() -> None:
     batch = batch_of()
     shared, apart = (make_model(make_args(name="mtl", mt_peer={}, model_conf={"shared_decoder": s})) for s in (1, 0))
