@@ -282,15 +282,6 @@ def test_whole_systems_are_where_training_starts(tmp_path: Path) -> None:
         list(init_parts(wide, {"mt": "mt"}, tmp_path / "mutual"))
 
 
-def test_a_text_peer_has_its_own_sizes() -> None:
-    own = {"encoder_conf": {"num_blocks": 1}, "decoder_conf": {"num_blocks": 3}}
-    model = make_model(make_args(mt_peer={**own, "model_conf": {"share_decoder_input_output_embed": True}}))
-    assert [len(p.encoder.encoders) for p in (model.st, model.mt)] == [2, 1]
-    assert [len(p.decoder.decoders) for p in (model.st, model.mt)] == [2, 3]
-    assert model.mt.decoder.output_layer.weight is model.mt.decoder.embed[0].weight
-    assert model.st.decoder.output_layer.weight is not model.st.decoder.embed[0].weight
-
-
 @pytest.mark.parametrize(
     ("conf", "message"),
     [

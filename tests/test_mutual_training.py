@@ -20,7 +20,7 @@ from espnet_ext.training.history import read_history
 from espnet_ext.translate import Translator
 from tests.test_resume import TIMES
 from tests.tiny_train import DE, EN, arguments, make_dumps, write_config
-from tests.toy_mutual import Namespace, take_steps, train_mutual
+from tests.toy_mutual import Namespace, make_args, make_model, take_steps, train_mutual
 
 ROOT = Path(__file__).parent.parent
 
@@ -180,3 +180,12 @@ def test_only_training_samples_subwords(recipe: Path) -> None:
 def test_unknown_options_of_a_peer_are_refused(config: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainError, match=message):
         check_names(config, "mutual.yaml")
+
+
+def test_a_text_peer_has_its_own_sizes() -> None:
+    own = {"encoder_conf": {"num_blocks": 1}, "decoder_conf": {"num_blocks": 3}}
+    model = make_model(make_args(mt_peer={**own, "model_conf": {"share_decoder_input_output_embed": True}}))
+    assert [len(p.encoder.encoders) for p in (model.st, model.mt)] == [2, 1]
+    assert [len(p.decoder.decoders) for p in (model.st, model.mt)] == [2, 3]
+    assert model.mt.decoder.output_layer.weight is model.mt.decoder.embed[0].weight
+    assert model.st.decoder.output_layer.weight is not model.st.decoder.embed[0].weight
