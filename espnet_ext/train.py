@@ -106,6 +106,7 @@ def subword_folders(options: argparse.Namespace, config: dict[str, Any]) -> list
 def refuse_changes(exp: Path, settings: dict[str, Any]) -> None:
     """Never go on from, or overwrite, what was trained with other settings."""
     from espnet_ext.training.errors import TrainError
+    from espnet_ext.training.history import read_history
     from espnet_ext.training.provenance import read_run
 
     before = read_run(exp).get("settings")
@@ -121,6 +122,13 @@ def refuse_changes(exp: Path, settings: dict[str, Any]) -> None:
         raise TrainError(
             f"{exp} was trained from something else: {'; '.join(shown)}{more}. "
             "To train anew, move or delete that folder; to keep both, give another --exp."
+        )
+    trained = len(read_history(exp / "history.jsonl")) if (exp / "history.jsonl").exists() else 0
+    most = settings["config"].get("max_epoch")
+    if most is not None and trained > most:
+        raise TrainError(
+            f"{exp} has {trained} trained epochs, and max_epoch is {most} now. To train so few anew, move or delete "
+            f"that folder; to keep what is there, say max_epoch: {trained}."
         )
 
 

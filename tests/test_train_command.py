@@ -65,6 +65,12 @@ def test_other_settings_are_refused(root):
         train.main(arguments(root, "asr", "--set", "seed=3", "optim_conf.lr=0.02"))
 
 
+def test_fewer_epochs_than_are_trained_are_refused(root):
+    """Or the configuration would say less than what the model has seen."""
+    with pytest.raises(SystemExit, match=r"exp/asr has 4 trained epochs, and max_epoch is 3 now\..* say max_epoch: 4"):
+        train.main(arguments(root, "asr", "--set", "seed=3", "optim_conf.lr=1e-2", "max_epoch=3"))
+
+
 def test_other_data_are_refused(root):
     path = root / "dump" / "dev" / "stats.npz"
     content = path.read_bytes()
