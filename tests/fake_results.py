@@ -16,6 +16,8 @@ SYSTEMS = {  # streams and the chance that a word is wrong
     "e2e": {"st": 0.30},
     "multitask": {"asr": 0.06, "st": 0.22},
 }
+# the arguments that score and report have in common
+COMMON = ["exp", "--systems", " ".join(SYSTEMS), "--test_sets", "test", "--src_lang", "en", "--tgt_lang", "de"]
 ENGLISH = """
 the a small old red house river train child teacher sees reads opens under behind slowly today morning book
 window garden letter winter music and with before city never again bridge light answer question

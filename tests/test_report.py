@@ -12,9 +12,7 @@ import soundfile
 
 from espnet_ext import report, score
 from espnet_ext.files import read_table, write_json, write_table
-from tests.fake_results import SYSTEMS, make_fake_results
-
-COMMON = ["exp", "--systems", " ".join(SYSTEMS), "--test_sets", "test", "--src_lang", "en", "--tgt_lang", "de"]
+from tests.fake_results import COMMON, make_fake_results
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +22,6 @@ def scored(tmp_path_factory):
         patch.chdir(root)
         score.main(COMMON)
     return root
-
-
-@pytest.fixture()
-def root(scored, tmp_path, monkeypatch):
-    shutil.copytree(scored, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def made(root, *extra: str) -> str:

@@ -12,19 +12,10 @@ from espnet_ext import report, score
 from espnet_ext.files import read_table, write_table
 from espnet_ext.reporting import clips
 from tests.chromium import Chromium
-from tests.fake_results import SYSTEMS, make_fake_results
+from tests.fake_results import COMMON, make_fake_results
 
-COMMON = ["exp", "--systems", " ".join(SYSTEMS), "--test_sets", "test", "--src_lang", "en", "--tgt_lang", "de"]
 HOSTILE = '</script><img src="x" onerror="document.title=\'broken into\'">'
 MUST_C = 2641  # utterances of its test set tst-COMMON
-
-
-def make_page(root, *extra: str) -> str:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        score.main([*COMMON, "--samples", "50"])
-        report.main([*COMMON, *extra])
-    return (root / "report.html").as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -33,27 +24,6 @@ def root(tmp_path_factory):
     rows = dict(read_table(root / "exp/e2e/test/hyp.st"))
     write_table(root / "exp/e2e/test/hyp.st", {**rows, sorted(rows)[1]: HOSTILE}.items())
     return root
-
-
-@pytest.fixture(scope="module")
-def address(root):
-    return make_page(root)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with Chromium(tmp_path_factory.mktemp("profile")) as chromium:
-        yield chromium
-
-
-@pytest.fixture()
-def page(browser, address):
-    browser.open("about:blank#")
-    browser.events.clear()
-    browser.open(address)
-    yield browser
-    assert browser.complaints() == []
-    assert {url.partition("#")[0] for url in browser.requests()} == {address}
 
 
 def choose(page, **fields: str) -> None:

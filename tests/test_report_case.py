@@ -6,9 +6,8 @@ import json
 import pytest
 
 from espnet_ext.files import read_table, write_table
-from tests.chromium import Chromium
 from tests.fake_results import SYSTEMS, make_fake_results
-from tests.test_report_browser import make_page, shown_ids
+from tests.test_report_browser import shown_ids
 
 STRANGE = "a&b=c+%41#é"  # an id that an address has to quote
 
@@ -20,27 +19,6 @@ def root(tmp_path_factory):
         rows = {STRANGE if key == "spk03_00010" else key: value for key, value in read_table(path)}
         write_table(path, rows.items())
     return root
-
-
-@pytest.fixture(scope="module")
-def address(root):
-    return make_page(root)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with Chromium(tmp_path_factory.mktemp("profile")) as chromium:
-        yield chromium
-
-
-@pytest.fixture()
-def page(browser, address):
-    browser.open("about:blank#")
-    browser.events.clear()
-    browser.open(address)
-    yield browser
-    assert browser.complaints() == []
-    assert {url.partition("#")[0] for url in browser.requests()} == {address}
 
 
 def follow(page, number: int) -> str:

@@ -14,9 +14,8 @@ from espnet_ext.scoring.metrics import Options, make_metric
 from espnet_ext.scoring.seeds import compare_means, count_wins
 from espnet_ext.scoring.significance import Resampling, compare_systems
 from espnet_ext.training.sources import init_sources
-from tests.fake_results import SYSTEMS, WORDS, damaged, make_fake_results
+from tests.fake_results import COMMON, SYSTEMS, WORDS, damaged, make_fake_results
 
-COMMON = ["exp", "--systems", " ".join(SYSTEMS), "--test_sets", "test", "--src_lang", "en", "--tgt_lang", "de"]
 SEEDS = ["--seeds", "1 5 9", "--samples", "200"]
 
 
@@ -43,13 +42,6 @@ def scored(tmp_path_factory):
         patch.chdir(root)
         score.main([*COMMON, *SEEDS, "--results", "RESULTS.md"])
     return root
-
-
-@pytest.fixture()
-def root(scored, tmp_path, monkeypatch):
-    shutil.copytree(scored, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def scores_of(root, system: str, stream: str, metric: str) -> list[float]:
