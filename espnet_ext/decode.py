@@ -125,7 +125,6 @@ def decode_shard(settings: Settings, path: Path, batches: list[list[int]]) -> No
 
     experiment, model = load(settings.exp, settings.dtype, settings.device)
     data, options = open_data(settings, experiment), model.search_options(settings.search)
-    subwords = {"asr": experiment.src_subwords}
     seconds, found = 0.0, {}
     for batch in batches:
         keys, tensors = collate([data.item(i) for i in batch])
@@ -134,7 +133,7 @@ def decode_shard(settings: Settings, path: Path, batches: list[list[int]]) -> No
         seconds += time.perf_counter() - start
         for row, key in enumerate(keys):
             found[key] = {
-                stream: [entry(h, subwords.get(stream, experiment.tgt_subwords)) for h in nbest[row]]
+                stream: [entry(h, experiment.text(stream, h.tokens)) for h in nbest[row]]
                 for stream, nbest in results.items()
             }
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -142,10 +141,9 @@ def decode_shard(settings: Settings, path: Path, batches: list[list[int]]) -> No
         json.dump({"seconds": seconds, "peak_memory_mb": peak, "utterances": found}, stream, ensure_ascii=False)
 
 
-def entry(hypothesis: Hypothesis, subwords: Any) -> dict[str, Any]:
+def entry(hypothesis: Hypothesis, text: str) -> dict[str, Any]:
     """One line's worth of an n-best list; JSON has no -inf, so an impossible hypothesis has no score."""
     score = hypothesis.score if hypothesis.score > float("-inf") else None
-    text = " ".join(subwords.decode(hypothesis.tokens).split())
     return {"text": text, "score": score, "tokens": hypothesis.tokens}
 
 

@@ -249,6 +249,11 @@ class Experiment:
     tgt_subwords: Any
     folder: Path
 
+    def text(self, stream: str, tokens: list[int]) -> str:
+        """What the tokens of a stream say, on one line."""
+        subwords = self.src_subwords if stream == "asr" else self.tgt_subwords
+        return " ".join(subwords.decode(tokens).split())
+
 
 def load_experiment(folder: str | Path, device: str | torch.device = "cpu") -> Experiment:
     """The system in an experiment directory of ours, or of ESPnet's ASR, MT or ST training."""

@@ -179,7 +179,7 @@ class Translator:
             piece.texts = dict.fromkeys(self.languages, "")
 
             def grown(stream: str, tokens: list[list[int]], piece: Piece = piece) -> None:
-                piece.texts[stream] = self._text(stream, tokens[0])
+                piece.texts[stream] = self.experiment.text(stream, tokens[0])
                 show(piece)
 
             watched = {stream: options.watched(partial(grown, stream)) for stream, options in self.options.items()}
@@ -195,13 +195,9 @@ class Translator:
         items: list[Any] = [("", {self.model.inputs[0]: data}) for data in inputs]
         results = decode_batch(self.model, collate(items)[1], options or self.options, self.device)
         return [
-            {stream: self._text(stream, nbest[row][0].tokens) for stream, nbest in results.items()}
+            {stream: self.experiment.text(stream, nbest[row][0].tokens) for stream, nbest in results.items()}
             for row in range(len(inputs))
         ]
-
-    def _text(self, stream: str, tokens: list[int]) -> str:
-        subwords = self.experiment.src_subwords if stream == "asr" else self.experiment.tgt_subwords
-        return " ".join(subwords.decode(tokens).split())
 
 
 def show(result: Translation, as_json: bool) -> None:

@@ -32,9 +32,9 @@ def options_of(model: Any, **changes: Any) -> dict[str, SearchOptions]:
     return found
 
 
-def decode(model: Any, batch: dict[str, torch.Tensor], options: dict[str, SearchOptions], **more: Any) -> Any:
+def decode(model: Any, batch: dict[str, torch.Tensor], options: dict[str, SearchOptions]) -> Any:
     with torch.inference_mode():
-        return model.decode({name: batch[name] for name in ("speech", "speech_lengths")}, options, **more)
+        return model.decode({name: batch[name] for name in ("speech", "speech_lengths")}, options)
 
 
 @torch.no_grad()
@@ -173,9 +173,11 @@ def test_ctc_scores_the_transcript_as_in_a_search_of_its_own(tmp_path: Any) -> N
 def test_what_is_shown_on_the_way(pairing: str, tmp_path: Any) -> None:
     """The transcript grows first, the translation follows wait_k steps later, and the last view is the result."""
     model = make(tmp_path, wait_k=2)
-    seen: list[Any] = []
-    batch = batch_of((1,) * 2, (70, 33))
-    found = decode(model, batch, options_of(model, beam=3, max_ratio=-6, pairing=pairing), on_step=seen.append)
+    views: list[list[Any]] = [[], []]
+    batch, options = batch_of((1,) * 2, (70, 33)), options_of(model, beam=3, max_ratio=-6, pairing=pairing)
+    watched = {name: options[name].watched(view.append) for name, view in zip(model.streams, views, strict=True)}
+    found = decode(model, batch, watched)
+    seen = list(zip(*views, strict=True))
     assert [len(view[0][0]) for view in seen[:2]] == [1, 2] and [len(view[1][0]) for view in seen[:3]] == [0, 0, 1]
     for stream, name in enumerate(model.streams):
         assert [nbest[0].tokens for nbest in found[name]] == seen[-1][stream]

@@ -14,7 +14,7 @@ from espnet_ext.nn.interactive import InteractiveDecoder, interactive_states
 from espnet_ext.nn.paired import PairedDecoder
 from espnet_ext.search.beam import Beam
 from espnet_ext.search.options import Hypothesis, SearchOptions, watcher
-from espnet_ext.search.pairs import OnStep, search_pairs
+from espnet_ext.search.pairs import search_pairs
 
 
 class Model(multitask.Model):
@@ -41,10 +41,7 @@ class Model(multitask.Model):
             return super().states(memory, tokens_2BL, rows_2B)
         return interactive_states(self.decoders, memory, tokens_2BL, rows_2B, self.wait_k)
 
-    def decode(
-        self, batch: Batch, options: dict[str, SearchOptions], on_step: OnStep | None = None
-    ) -> dict[str, list[list[Hypothesis]]]:
-        """As every system's; `on_step` is called after every step with the best partial tokens of each stream."""
+    def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
         memory = self.encode_slices(batch["speech"], batch["speech_lengths"])
         beams = [
             Beam(memory[1], self.ends[s], options[s], self.ctc_prefix(self.modules_of(s)[1], memory, options[s]))
@@ -52,6 +49,6 @@ class Model(multitask.Model):
         ]
         scorer = PairedDecoder(self.decoders, *memory)
         starts = [self.starts[stream] for stream in self.streams]
-        on_step = on_step or watcher([options[stream] for stream in self.streams])
+        on_step = watcher([options[stream] for stream in self.streams])
         found = search_pairs(scorer, beams, starts, self.wait_k, on_step)
         return dict(zip(self.streams, found, strict=True))

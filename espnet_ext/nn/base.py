@@ -102,9 +102,7 @@ class BaseModel(AbsESPnetModel):
         prefix = self.ctc_prefix(ctc, memory, options)
         return search(CachedDecoder(decoder, memory_BTD, lengths_B), lengths_B, start_tokens, end, options, prefix)
 
-    def ctc_prefix(
-        self, ctc: CTC | None, memory: tuple[torch.Tensor, torch.Tensor], options: SearchOptions
-    ) -> CTCPrefix | None:
+    def ctc_prefix(self, ctc: CTC | None, memory: Memory, options: SearchOptions) -> CTCPrefix | None:
         """Prefix scores of a CTC branch, if the options say so."""
         if options.ctc_weight == 0:
             return None

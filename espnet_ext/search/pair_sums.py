@@ -97,9 +97,7 @@ class SummedPairs(Pairs):
             beam.ctc.repeat(beam.scores_BK.size(1))
 
     def advance(self, given: Each) -> None:
-        same = [
-            None if tokens is None else torch.arange(tokens.size(1)).to(tokens).expand_as(tokens) for tokens in given
-        ]
+        same = [None if tokens is None else same_number(tokens) for tokens in given]
         partners = same if self.tokens[1] is not None else [None, None]
         logps = self.scorer.step(given, partners, [side.over_BK for side in self.sides])
         a_BKC, b_BKC = (side.expand(logp_BKV) for side, logp_BKV in zip(self.sides, logps, strict=True))
