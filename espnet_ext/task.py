@@ -35,6 +35,7 @@ from torch import nn
 
 from espnet_ext import interop, models
 from espnet_ext.allocator import keep_freed_memory
+from espnet_ext.data.subwords import own_subwords
 from espnet_ext.nn.base import scale_embeddings
 from espnet_ext.nn.decoder import TransformerDecoder
 from espnet_ext.nn.dropout import use_fast_dropout
@@ -288,17 +289,3 @@ def load_experiment(folder: str | Path, device: str | torch.device = "cpu") -> E
 def default_config() -> dict[str, Any]:
     """What an option is when a configuration does not say."""
     return vars(STTask.get_parser().parse_args([]))
-
-
-def own_subwords(folder: Path, config: dict[str, Any]) -> tuple[Any, Any]:
-    """The sub-words of the transcript and of the translation, from the experiment's copies; None where it has none."""
-    from espnet_ext.data.subwords import Subwords
-
-    langs = config["src_lang"], config["tgt_lang"]
-    joint = "-".join(sorted({lang for lang in langs if lang}))
-    names = [joint if config["subwords"] == "joint" else lang for lang in langs]
-    source, target = (
-        Subwords(folder / "subwords" / name) if name and (folder / "subwords" / name).exists() else None
-        for name in names
-    )
-    return source, target

@@ -98,6 +98,18 @@ class Subwords:
         return Path(folder) / self.name
 
 
+def own_subwords(folder: Path, config: dict[str, Any]) -> tuple[Any, Any]:
+    """The sub-words of the transcript and of the translation, from an experiment's copies; None where it has none."""
+    langs = config["src_lang"], config["tgt_lang"]
+    joint = "-".join(sorted({lang for lang in langs if lang}))
+    names = [joint if config["subwords"] == "joint" else lang for lang in langs]
+    source, target = (
+        Subwords(folder / "subwords" / name) if name and (folder / "subwords" / name).exists() else None
+        for name in names
+    )
+    return source, target
+
+
 def _spaced(text: str) -> str:
     """All white space as single spaces; to SentencePiece an ideographic space or a tab is a character like others."""
     return " ".join(text.split())
