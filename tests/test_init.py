@@ -88,6 +88,14 @@ def test_the_report_names_what_was_not_loaded(exp, layers, said):
     assert said in line
 
 
+def test_a_frozen_part_that_comes_from_nowhere_is_warned_of(exp):
+    model = system(encoder=encoder(), decoder=torch.nn.Linear(3, 5))
+    model.decoder.requires_grad_(False)
+    *_, said = init_parts(model, {"encoder": "asr"}, exp)
+    assert said == "WARNING: decoder does not learn and `init:` takes it from nowhere, so parts of it stay random"
+    assert all(line.startswith("init: ") for line in init_parts(model, {"decoder": "asr"}, exp))
+
+
 @pytest.mark.parametrize(
     "table, message",
     [

@@ -20,6 +20,9 @@ def init_parts(model: torch.nn.Module, table: Mapping[str, str] | None, folder: 
     """Copy parameters into `model`; yields what to tell the user. `folder` is this system's experiment."""
     for part, (path, source_part) in init_sources(table, folder).items():
         yield init_part(model, part, path, source_part)
+    frozen = {name.split(".")[0] for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    for part in sorted(frozen - {part.split(".")[0] for part in table or ()}):
+        yield f"WARNING: {part} does not learn and `init:` takes it from nowhere, so parts of it stay random"
 
 
 def init_part(model: torch.nn.Module, part: str, path: Path, source_part: str | None) -> str:
