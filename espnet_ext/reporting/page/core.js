@@ -7,7 +7,7 @@ const LOWER_IS_BETTER = new Set(["wer", "cer", "ter"]);
 const hidden = new Set(); // systems switched off in the legend
 let current = report.sets[0];
 
-const colour = (system) => `var(--c${report.systems.indexOf(system) % 8})`;
+const colour = (system) => `var(--c${report.systems.indexOf(system) % 12})`;
 
 function element(name, properties = {}, ...children) {
   const made = document.createElement(name);
