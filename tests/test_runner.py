@@ -203,17 +203,30 @@ def test_help_lists_every_option_with_its_value(recipe: Recipe) -> None:
     assert listed["--systems"].endswith("[one two]")  # the recipe's value, not the pipeline's
 
 
+def children_asleep(runner: subprocess.Popen, sleepers: int) -> list[psutil.Process]:
+    """All descendants, as soon as so many of them are `sleep`."""
+
+    def is_sleep(process: psutil.Process) -> bool:
+        try:
+            return "sleep" in process.name()
+        except psutil.NoSuchProcess:  # it ended after it was listed
+            return False
+
+    while True:
+        assert runner.poll() is None, "ended before the stage that sleeps"
+        children = psutil.Process(runner.pid).children(recursive=True)
+        if sum(map(is_sleep, children)) >= sleepers:
+            return children
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_ending_the_runner_ends_all_its_children(recipe: Recipe, ending: signal.Signals) -> None:
     (recipe.folder / "sleep_at").write_text("espnet_ext.data.subwords")
     runner = subprocess.Popen(
         [str(recipe.folder / "run.sh")], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    children: list[psutil.Process] = []
-    while sum("sleep" in child.name() for child in children) < 2:
-        assert runner.poll() is None, "ended before the stage that sleeps"
-        time.sleep(0.05)
-        children = psutil.Process(runner.pid).children(recursive=True)
+    children = children_asleep(runner, 2)
     os.killpg(runner.pid, ending)
     _, errors = runner.communicate(timeout=60)
     assert runner.returncode == 130

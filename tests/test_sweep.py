@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -17,7 +16,7 @@ import yaml
 from espnet_ext import decode, score, sweep, train
 from espnet_ext.reporting.sweep import positions
 from espnet_ext.sweep import Command, SweepError
-from tests.test_runner import ROOT, Recipe
+from tests.test_runner import ROOT, Recipe, children_asleep
 from tests.tiny_train import make_dumps, write_config
 
 RUN = """#!/usr/bin/env bash
@@ -228,11 +227,7 @@ def test_ending_a_sweep_ends_its_command(ending):
     runner = subprocess.Popen(
         [sys.executable, "-c", program], cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL
     )
-    children: list[psutil.Process] = []
-    while not any("sleep" in child.name() for child in children):
-        assert runner.poll() is None
-        time.sleep(0.05)
-        children = psutil.Process(runner.pid).children(recursive=True)
+    children = children_asleep(runner, 1)
     if ending == signal.SIGTERM:
         runner.send_signal(ending)  # as a scheduler does
     else:
