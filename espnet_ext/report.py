@@ -23,10 +23,11 @@ def main(argv: list[str]) -> None:
     options = parse(argv)
     from espnet_ext.data.audio import AudioError
     from espnet_ext.scoring.texts import ScoringError
+    from espnet_ext.training.errors import TrainError
 
     try:
         make_report(options, shlex.join(["python", "-m", "espnet_ext.report", *argv]))
-    except (AudioError, ScoringError) as error:
+    except (AudioError, ScoringError, TrainError) as error:
         sys.exit(f"report: {error}")
 
 

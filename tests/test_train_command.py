@@ -71,6 +71,17 @@ def test_fewer_epochs_than_are_trained_are_refused(root):
         train.main(arguments(root, "asr", "--set", "seed=3", "optim_conf.lr=1e-2", "max_epoch=3"))
 
 
+def test_a_damaged_history_is_named(root):
+    path = root / "exp" / "asr" / "history.jsonl"
+    content = path.read_text()
+    path.write_text(content + "{broken\n")
+    try:
+        with pytest.raises(SystemExit, match=r"exp/asr/history.jsonl:5: not JSON .*; train again or remove the line"):
+            train.main(arguments(root, "asr", "--set", "seed=3", "optim_conf.lr=1e-2", "max_epoch=5"))
+    finally:
+        path.write_text(content)
+
+
 def test_other_data_are_refused(root):
     path = root / "dump" / "dev" / "stats.npz"
     content = path.read_bytes()

@@ -1,6 +1,5 @@
 """What the page shows, as one JSON value: comparisons, histories, texts and the scores of every utterance."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 from espnet_ext.data.datadir import seconds, spans, tables
 from espnet_ext.scoring.metrics import UNSPACED_TOKENIZERS, Options, error_metric, make_metric
 from espnet_ext.scoring.results import Experiments, read_result, read_significance
-from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references
+from espnet_ext.scoring.texts import read_hypotheses, read_references
+from espnet_ext.training.history import read_history
 
 SENTENCE_METRICS = {"asr": ("wer", "cer"), "st": ("bleu", "chrf"), "mt": ("bleu", "chrf")}
 SPEED = ("parameters", "training_seconds", "utterances_per_second", "real_time_factor")
@@ -39,17 +39,11 @@ def page_inputs(where: Experiments, systems: dict[str, list[str]]) -> list[Path]
 
 def _history(path: Path) -> list[dict[str, Any]]:
     """The epochs of a system; none for one that is not trained."""
-    if not path.exists():
-        return []
-    epochs = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ScoringError(f"{path}:{number}: not JSON ({error.msg}); train again or remove the line") from error
-        kept = {key: _finite(entry.get(key, {})) for key in ("train", "valid")}
-        epochs.append({"epoch": entry["epoch"], "lr": entry.get("lr"), **kept})
-    return epochs
+    entries = read_history(path) if path.exists() else []
+    return [
+        {"epoch": e["epoch"], "lr": e.get("lr")} | {key: _finite(e.get(key, {})) for key in ("train", "valid")}
+        for e in entries
+    ]
 
 
 def _finite(values: dict[str, Any]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.files import atomic_open
+from espnet_ext.training.errors import TrainError
 
 Epoch = dict[str, Any]  # {"epoch": 3, "step": 120, "lr": 1e-3, ..., "train": {"loss": ...}, "valid": {"acc": ...}}
 Criterion = Sequence[str]  # (phase, key, "min" or "max")
@@ -38,4 +39,10 @@ def write_history(path: Path, history: Sequence[Epoch]) -> None:
 
 
 def read_history(path: Path) -> list[Epoch]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    epochs = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            epochs.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise TrainError(f"{path}:{number}: not JSON ({error.msg}); train again or remove the line") from error
+    return epochs
