@@ -100,6 +100,7 @@ def test_a_frozen_part_that_comes_from_nowhere_is_warned_of(exp):
     "table, message",
     [
         ({"encoder": "mt"}, r'there is no model in .*mt; train it first, e\.g\. --systems "mt e2e"'),
+        ({"encoder": "../mini/exp/asr"}, r"there is no model in \.\./mini/exp/asr, nor in .*; train it first$"),
         ({"encoder": "unfinished"}, "the training of .*unfinished is not finished"),
         ({"encodr": "asr"}, "this model has no such part; it has decoder, encoder"),
         ({"decoder": "asr:st_decoder"}, "nothing of st_decoder there fits; nothing was loaded"),

@@ -17,7 +17,7 @@ tgt_lang=de          # Language to translate into.
 train_set=train      # Folder under data/ to train on.
 valid_set=dev        # Folder under data/ to validate on.
 test_sets="test"     # Folders under data/ to decode and score.
-mt_train_set=        # Folder under data/ with more text to train MT on; empty means the training set.
+mt_train_set=        # Folder under data/ with text to train MT on; empty means the training set with its augmented copies.
 corpus=              # Folder of the unpacked corpus, where the recipe reads one; relative to the recipe's folder.
 data_args=           # More arguments for local/data.py.
 by_pair=false        # Keep each language pair's data, features and systems apart, in folders such as data/en-de.
@@ -52,8 +52,11 @@ root=$(dirname "$here")
 [ ! -d "$root/.venv/bin" ] || PATH=$root/.venv/bin:$PATH
 export PATH PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
+more_text=$mt_train_set
+[ "$mt_train_set" != "$train_set" ] || more_text= # the training set without its augmented copies, for MT
+
 # shellcheck disable=SC2206
-given_sets=($train_set $valid_set $test_sets $mt_train_set)
+given_sets=($train_set $valid_set $test_sets $more_text)
 train=$train_set${augment:+_augmented}
 # shellcheck disable=SC2206
 speech_sets=($train $valid_set $test_sets)
@@ -107,7 +110,7 @@ fi
     done
 
     stage 5 "sub-words" python3 -m espnet_ext.data.subwords "$dump/subwords" --joint --langs "$src_lang" "$tgt_lang" \
-        --data "$data/$train_set" ${mt_train_set:+--extra_data "$data/$mt_train_set"} \
+        --data "$data/$train_set" ${more_text:+--extra_data "$data/$more_text"} \
         --type "$subword_type" "${subword_size[@]}"
 
     for name in "${speech_sets[@]}" $mt_train_set; do

@@ -7,8 +7,10 @@ exec ../../utils/st.sh \
     --src_lang mb \
     --tgt_lang fr \
     --train_set train \
+    --mt_train_set train \
     --valid_set tune \
     --test_sets "dev dev_unseen" \
     --augment "speed:0.9,1.1" \
     --vocab_size 500 \
+    --joint_vocab_size 800 \
     -- "$@"

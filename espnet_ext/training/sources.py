@@ -20,9 +20,11 @@ def find_model(wanted_for: str, system: str, folder: Path) -> Path:
                 return place / name
     if (places[0] / "checkpoint.pth").exists():
         raise TrainError(f"{wanted_for}: the training of {places[0]} is not finished; finish it first")
+    if system != Path(system).name:  # a path
+        raise TrainError(f"{wanted_for}: there is no model in {places[1]}, nor in {places[0]}; train it first")
     raise TrainError(
         f"{wanted_for}: there is no model in {places[0]}; train it first, "
-        f'e.g. --systems "{Path(system).name} {folder.name}", or give the path of an experiment or model file'
+        f'e.g. --systems "{system} {folder.name}", or give the path of an experiment or model file'
     )
 
 
