@@ -67,7 +67,8 @@ def make_report(options: argparse.Namespace, command: str) -> None:
 
 
 def _words(options: argparse.Namespace, payload: dict[str, Any], command: str) -> dict[str, str]:
-    recipe = options.exp.resolve().parent.name
+    folders = options.exp.resolve().parents
+    recipe = next((folder for folder in folders if (folder / "run.sh").exists()), folders[0]).name
     sizes = []
     for test_set in payload["sets"]:
         hours = f", {sum(test_set['seconds']) / 3600:.1f} h" if test_set["seconds"] else ""

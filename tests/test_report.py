@@ -55,6 +55,15 @@ def test_page_needs_nothing_else(root):
         assert f"{kind}-src 'sha256-{digest}'" in policy
 
 
+def test_the_title_names_the_recipe_however_deep_the_experiments_lie(root):
+    (root / "experiments").mkdir()
+    (root / "exp").rename(root / "experiments" / "zh")
+    (root / "run.sh").touch()
+    report.main(["experiments/zh", *COMMON[1:]])
+    page = (root / "report.html").read_text(encoding="utf-8")
+    assert re.search("<title>(.*?)</title>", page)[1] == f"{root.name}: en to de"
+
+
 def test_page_holds_every_text_and_its_scores(root):
     from sacrebleu import sentence_bleu, sentence_chrf
 
