@@ -99,10 +99,18 @@ class Chromium:
 
     def wait_for(self, expression: str) -> None:
         end = time.monotonic() + TIMEOUT
-        while not self.run(expression):
+        while not self._holds(expression):
             if time.monotonic() > end:
                 raise RuntimeError(f"waited in vain for {expression}")
             time.sleep(0.02)
+
+    def _holds(self, expression: str) -> bool:
+        try:
+            return bool(self.run(expression))
+        except RuntimeError as error:
+            if "navigated or closed" not in str(error):
+                raise
+            return False  # the page went while it was asked, as in a reload
 
     def press(self, key: str) -> None:
         code = {"ArrowLeft": 37, "ArrowRight": 39}.get(key)
