@@ -111,7 +111,7 @@ def test_collate() -> None:
     ids, batch = collate(items)
     assert ids == ["a", "b"]
     assert batch["text"].tolist() == [[5, 6, 7, -1], [8, -1, -1, -1]] and batch["text_lengths"].tolist() == [3, 1]
-    assert batch["speech"].shape == (2, 3, 80) and batch["speech"].dtype == torch.float32
+    assert batch["speech"].shape == (2, 32, 80) and batch["speech"].dtype == torch.float32
     assert batch["speech"][0, 2].eq(0).all() and batch["speech"].sum() == 5 * 80
     assert batch["speech_lengths"].tolist() == [2, 3] and batch["speech_lengths"].dtype == torch.int64
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 JITTER = 0.05  # in training, lengths that differ by less than this share mix from epoch to epoch
+SIZE_STEP = 8  # larger batches have a multiple of this many examples: few shapes, so few kernels are made
 
 
 def within_limits(lengths: np.ndarray, limits: Sequence[int | None] | None) -> np.ndarray:
@@ -87,5 +88,5 @@ def _fill(order: np.ndarray, lengths_NK: np.ndarray, batch_bins: int, max_exampl
         window = longest_N[start : start + max(most, 1)]
         padded = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
         fits = int(np.searchsorted(padded, batch_bins, side="right"))
-        start += max(fits, 1)
+        start += max(fits, 1) if fits < SIZE_STEP else fits - fits % SIZE_STEP
     return [order[a:b] for a, b in zip(starts, [*starts[1:], len(order)])]

@@ -15,8 +15,8 @@ from espnet_ext.data.text import TextIndex, TokenIndex, digest_keys
 if TYPE_CHECKING:
     import torch
 
-TEXT_STEP = 4  # tokens that the width of a batch is rounded up to: fewer shapes, so fewer kernels are made
 PADDING = {"speech": 0.0, "src_text": -1, "text": -1}
+STEPS = {"speech": 32, "src_text": 4, "text": 4}  # widths of batches are multiples: few shapes, so few kernels are made
 Item = tuple[str, dict[str, np.ndarray]]
 
 
@@ -129,7 +129,7 @@ def collate(items: Sequence[Item]) -> tuple[list[str], dict[str, torch.Tensor]]:
     for name in items[0][1]:
         parts = [item[1][name] for item in items]
         lengths = [len(part) for part in parts]
-        width = max(lengths) if name == "speech" else -(-max(lengths) // TEXT_STEP) * TEXT_STEP
+        width = -(-max(lengths) // STEPS[name]) * STEPS[name]
         padded = np.full((len(parts), width, *parts[0].shape[1:]), PADDING[name], parts[0].dtype)
         for row, part in zip(padded, parts):
             row[: len(part)] = part

@@ -157,7 +157,7 @@ class SpeechModel(BaseModel):
     def encode(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Encoder states (B, T, D) and their lengths."""
         with torch.autocast(speech.device.type, enabled=False):
-            x, lengths_B = speech[:, : speech_lengths.max()], speech_lengths
+            x, lengths_B = speech, speech_lengths
             if self.frontend is not None:
                 x, lengths_B = self.frontend(x, lengths_B)
             if self.normalize is not None or self.specaug is not None:
