@@ -140,6 +140,24 @@ def test_lists_become_words(recipe: Recipe) -> None:
     assert train[train.index("--set") + 1 :][:2] == ["max_epoch=2", "seed=1"]
 
 
+def test_systems_of_once_are_those_of_the_first_seed(recipe: Recipe) -> None:
+    (recipe.folder / "exp/one").mkdir(parents=True)
+    for _ in range(2):  # the second time the link is there
+        result = recipe.run("--seeds", "1 2", "--once", "one")
+        assert result.returncode == 0, result.stderr
+    assert (recipe.folder / "exp/seed2/one").readlink() == Path("../one")
+    trained = [call[3] for call in recipe.calls() if "espnet_ext.train" in call]
+    decoded = [call[2] for call in recipe.calls() if "espnet_ext.decode" in call]
+    assert trained == 2 * ["exp/one", "exp/two", "exp/seed2/two"]
+    assert set(decoded) == {"exp/one", "exp/two", "exp/seed2/two"}
+
+
+def test_an_experiment_of_another_seed_is_not_replaced(recipe: Recipe) -> None:
+    (recipe.folder / "exp/seed2/one").mkdir(parents=True)
+    result = recipe.run("--seeds", "1 2", "--once", "one")
+    assert result.returncode != 0 and "exp/seed2/one: cannot overwrite directory" in result.stderr
+
+
 def test_an_environment_variable_is_not_an_option(recipe: Recipe) -> None:
     names = ["stage", "stop_stage", "nj", "dry_run", "exp", "set", "augment", "train_set", "systems", "given", "_child"]
     result = recipe.run(env=dict.fromkeys(names, "99"))

@@ -160,6 +160,17 @@ def test_faults_name_the_folder_and_what_to_do(root):
         report.main([*COMMON, "--seeds", "1 9"])
 
 
+def test_one_training_may_serve_all_seeds(root):
+    for seed in (5, 9):
+        shutil.rmtree(root / f"exp/seed{seed}/asr")
+        (root / f"exp/seed{seed}/asr").symlink_to("../asr")
+    score.main([*COMMON, *SEEDS, "--results", "RESULTS.md"])
+    row = json.loads((root / "exp/seeds.test.json").read_text())["streams"]["asr"]["wer"]["systems"]["asr"]
+    assert row["sd"] == 0.0 and len(set(row["scores"])) == 1
+    part = (root / "RESULTS.md").read_text().partition("over 3 seeds\n")[2]
+    assert "One training serves all seeds, as itself and where others start from it: asr." in part
+
+
 @pytest.mark.parametrize("given", ["1 1", "1 two", "-1 2"])
 def test_seeds_are_different_whole_numbers(given, capsys):
     with pytest.raises(SystemExit):

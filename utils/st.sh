@@ -27,6 +27,7 @@ vocab_size=4000      # Sub-words of a vocabulary; char takes every character.
 joint_vocab_size=    # Sub-words of the vocabulary of both languages together; empty means vocab_size.
 subword_type=unigram # unigram, bpe or char.
 seeds=               # Seeds to train with, such as "1 2 3": the first in the folder of the experiments, seed N in seedN/.
+once=                # Of these systems, those trained with the first seed only; the other seeds start from them.
 vary=                # Train, decode and score one system for each value of an option, such as "model_conf.wait_k=0,1,3".
 set=                 # Values to change in every config, such as "max_epoch=2 seed=1".
 bleu_tokenize=       # sacreBLEU's tokenizer: 13a, zh, ja-mecab or char; empty means that of the language.
@@ -89,6 +90,10 @@ place() { # seed -> where its experiments lie
     if [ "$1" = "${seed_list[0]-}" ]; then echo "$exp"; else echo "$exp/seed$1"; fi
 }
 
+is_shared() { # seed, system -> whether the first seed's system serves this seed
+    [ "$1" != "${seed_list[0]-}" ] && [[ " $once " == *" $2 "* ]]
+}
+
 if [ -n "$vary" ]; then
     sweep=(python3 -m espnet_ext.sweep --system "$systems" --vary "$vary")
     [ "$dry_run" = false ] || sweep+=(--dry_run)
@@ -119,6 +124,12 @@ fi
 
     for seed in "${seed_list[@]-}"; do # one empty word where there is none: the configurations' own
         for system in $systems; do
+            if is_shared "$seed" "$system"; then
+                stage 7 "folder of seed $seed" mkdir -p "$(place "$seed")"
+                stage 7 "seed $seed takes $system of seed ${seed_list[0]}" \
+                    ln -srfT "$exp/$system" "$(place "$seed")/$system"
+                continue
+            fi
             stage 7 "train $system${seed:+ with seed $seed}" "${launch[@]}" -m espnet_ext.train \
                 "conf/$system.yaml" "$(place "$seed")/$system" --train "$dump/$train" --valid "$dump/$valid_set" \
                 ${mt_train_set:+--text_train "$dump/$mt_train_set"} "${langs[@]}" --subwords "$dump/subwords" \
@@ -128,6 +139,7 @@ fi
 
     for seed in "${seed_list[@]-}"; do
         for system in $systems; do
+            if is_shared "$seed" "$system"; then continue; fi
             for name in $test_sets; do
                 stage 8 "decode $name with $system${seed:+ of seed $seed}" python3 -m espnet_ext.decode \
                     "$(place "$seed")/$system" "$dump/$name" --device "$device" "${jobs[@]}"

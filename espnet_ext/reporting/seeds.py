@@ -6,13 +6,14 @@ from typing import Any
 from espnet_ext.reporting.tables import METRIC_NAMES, NOTHING, Cell, Row, Table, origins, score_cells, score_columns
 from espnet_ext.scoring.metrics import LOWER_IS_BETTER
 from espnet_ext.scoring.results import Experiments, read_result
-from espnet_ext.scoring.seeds import read_seeds
+from espnet_ext.scoring.seeds import is_shared, read_seeds
 
 MEANS = (
     "Means over {n} trainings, with seeds {seeds}. Letters: the systems that this one beats by paired bootstrap of the "
     "means (a resample draws utterances, the same for all seeds of all systems), small for p < 0.05 and capital for "
     "p < 0.01. p says what other utterances would change, the spread what other seeds would."
 )
+ONCE = " One training serves all seeds, as itself and where others start from it: {systems}."
 PAIRS = (
     "Difference of the means, p of the paired bootstrap of the means, and in how many of the {n} seeds the same system "
     "is better with p < 0.05 by the paired bootstrap of that seed alone."
@@ -29,6 +30,9 @@ def seed_tables(where: Experiments, seeds: list[int], systems: list[str], test_s
     means = Table(test_set, ["System", *names], [], title=title, shows_interval=True)
     means.interval_is = f"the standard deviation over seeds (n = {len(seeds)})"
     means.note = MEANS.format(n=len(seeds), seeds=", ".join(map(str, seeds)))
+    once = [s for s in systems if all(is_shared(place, s) for place in where.of_seeds(seeds)[1:])]
+    if once:
+        means.note += ONCE.format(systems=", ".join(once))
     cells = {(s, m): score_cells(as_scores(comparison[s][m]), m, letters) for s, m in columns}
     for system in systems:
         row = [cells[column].get(system, Cell(NOTHING)) for column in columns]
