@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 exec ../../utils/st.sh \
-    --systems "asr mt pipeline e2e multitask two_stage interactive mtl distill mutual" \
+    --systems "asr_start asr mt pipeline e2e multitask two_stage interactive mtl distill mutual" \
+    --once "asr_start asr mt pipeline" \
     --src_lang mb \
     --tgt_lang fr \
     --train_set train \
