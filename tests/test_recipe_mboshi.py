@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import shutil
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -115,7 +116,23 @@ def test_floors_are_written(tmp_path: Path, corpus: Path) -> None:
     assert result.returncode == 0, result.stderr
     page = (recipe.folder / "FLOORS.md").read_text()
     assert page.count("| dev (3) |") == 2 and page.count("| dev_unseen (2) |") == 2
-    assert "* bleu: `nrefs:1|case:mixed" in page
+    assert "* bleu: `nrefs:1|bs:1000|seed:12345|case:mixed" in page
+
+
+def test_systems_stand_beside_the_floors(tmp_path: Path, corpus: Path) -> None:
+    recipe = RecipeCopy(tmp_path, "mboshi")
+    recipe.prepare("data", "--corpus", str(corpus))
+    for name, stream in (("e2e", "st"), ("mt", "mt")):
+        (recipe.folder / "exp" / name / "dev").mkdir(parents=True)
+        shutil.copy(recipe.folder / "data/dev/text.fr", recipe.folder / "exp" / name / "dev" / f"hyp.{stream}")
+    given = ["data", "--test_sets", "dev", "--systems", "e2e", "mt"]
+    result = recipe.prepare(*given, script="floors.py")
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^\| dev \(3\) \| e2e \| 100.00 \| 100.00 \| 0.\d+ \| 0.\d+ \|$", result.stdout, re.M)
+    assert "| mt of the correct transcript | 100.00 |" in result.stdout
+    result = recipe.prepare(*given, "e3e", script="floors.py")
+    assert result.returncode == 1
+    assert "floors.py: " in result.stderr and "exp/e3e/dev/hyp" in result.stderr and "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "egs" / "mboshi" / "conf").glob("*.yaml")), ids=lambda path: path.stem)

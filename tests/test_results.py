@@ -110,7 +110,7 @@ def test_results_table_has_best_marks_signatures_and_the_command(root, capsys):
     run("--results", "RESULTS.md")
     text = (root / "RESULTS.md").read_text()
     printed = capsys.readouterr().out
-    header = "| System | ASR WER | ST BLEU | ST chrF | MT BLEU | Parameters | Training | Utterances/s |"
+    header = "| System | ASR WER | ASR CER | ST BLEU | ST chrF | MT BLEU | Parameters | Training | Utterances/s |"
     assert header in text
     rows = {r.split("</sup> ")[1].split(" |")[0]: r for r in text.splitlines() if r.startswith("| <sup>")}
     assert list(rows) == list(SYSTEMS)

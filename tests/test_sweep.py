@@ -78,7 +78,7 @@ def test_each_value_is_an_experiment_and_the_base_is_one_of_them(recipe):
 def test_table_has_a_row_for_each_value(recipe):
     text = (recipe / f"SWEEP-{CTC}.md").read_text()
     assert text.startswith("# asr: model_conf.asr_ctc_weight\n")
-    assert "| asr_ctc_weight | ASR WER | Parameters | Training | Utterances/s | Decoding (s) |" in text
+    assert "| asr_ctc_weight | ASR WER | ASR CER | Parameters | Training | Utterances/s | Decoding (s) |" in text
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| <sup>")]
     for row, name in zip(rows, ("asr_ctc_weight=0", "asr_ctc_weight=0.3"), strict=True):
         scores = result(recipe, f"sweep/{CTC}/{name}/test", "scores.json")

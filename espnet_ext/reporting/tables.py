@@ -54,7 +54,8 @@ class Table:
 
 def score_columns(src_lang: str) -> list[tuple[str, str]]:
     """(stream, metric) of the score columns."""
-    return [("asr", error_metric(src_lang)), ("st", "bleu"), ("st", "chrf"), ("mt", "bleu")]
+    errors = ["wer", "cer"] if error_metric(src_lang) == "wer" else ["cer"]
+    return [*(("asr", metric) for metric in errors), ("st", "bleu"), ("st", "chrf"), ("mt", "bleu")]
 
 
 def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
