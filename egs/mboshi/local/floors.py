@@ -8,7 +8,6 @@ import argparse
 import shlex
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
