@@ -74,6 +74,11 @@ def test_unshuffled(lengths: list[int], bins: int, expected: list[list[int]]) ->
     assert [b.tolist() for b in batches] == expected
 
 
+def test_large_batches_have_few_sizes() -> None:
+    sizes = [len(b) for b in make_batches(durations(2000), batch_bins=20000, shuffle=False)]
+    assert max(sizes) > 8 and all(size % 8 == 0 for size in sizes[:-1] if size > 8)
+
+
 def test_text_pairs_count_by_their_longer_side() -> None:
     lengths = np.array([[2, 9], [2, 9], [2, 1]])
     batches = make_batches(lengths, batch_bins=18, shuffle=False)

@@ -31,9 +31,10 @@ def make_batches(
     """Deal the examples within the limits out into batches of similar length.
 
     lengths is (N,) or (N, K), one column for each part of an example. A batch is full when its longest part, padded, is
-    batch_bins long; so frames count where there is speech, and tokens where there is only text. An example longer than
-    that is a batch by itself. Shuffled, the batches of each epoch differ in order and, a little, in what they hold; the
-    first batch of the first epoch is the largest, so that memory runs out early if at all.
+    batch_bins long, or has the last multiple of SIZE_STEP examples before that; so frames count where there is speech,
+    and tokens where there is only text. An example longer than that is a batch by itself. Shuffled, the batches of each
+    epoch differ in order and, a little, in what they hold; the first batch of the first epoch is the largest, so that
+    memory runs out early if at all.
     """
     lengths_NK = _columns(lengths)
     random = np.random.default_rng([seed, epoch])
@@ -88,5 +89,5 @@ def _fill(order: np.ndarray, lengths_NK: np.ndarray, batch_bins: int, max_exampl
         window = longest_N[start : start + max(most, 1)]
         padded = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
         fits = int(np.searchsorted(padded, batch_bins, side="right"))
-        start += max(fits, 1) if fits < SIZE_STEP else fits - fits % SIZE_STEP
+        start += fits - fits % SIZE_STEP or max(fits, 1)
     return [order[a:b] for a, b in zip(starts, [*starts[1:], len(order)])]
