@@ -83,7 +83,10 @@ class FullContext(Mended):
     def forward(
         self, xs_pad: torch.Tensor, ilens: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor, None]:
-        xs, lengths_B = self.enter(xs_pad, ilens)
+        return self.blocks(*self.enter(xs_pad, ilens))
+
+    def blocks(self, xs: Any, lengths_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+        """All that follows the input layer."""
         size = (xs[0] if isinstance(xs, tuple) else xs).size(1)
         mask_BT = length_mask(lengths_B, size)
         mask_B1T = None if mask_BT is None else mask_BT[:, None, :]
