@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 exec ../../utils/st.sh \
     --systems "asr_start asr mt pipeline tight e2e_start e2e multitask two_stage interactive mtl distill mutual" \
-    --once "asr_start asr mt pipeline e2e_start" \
+    --once "asr_start asr mt pipeline tight e2e_start two_stage" \
     --src_lang mb \
     --tgt_lang fr \
     --train_set train \
