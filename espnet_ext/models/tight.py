@@ -14,6 +14,7 @@ from torch import nn
 from espnet_ext.models import mt
 from espnet_ext.nn.base import Batch, Memory, SpeechModel, Stats, mix
 from espnet_ext.nn.encoders import FullContext
+from espnet_ext.nn.padding import length_mask
 from espnet_ext.search.options import Hypothesis, SearchOptions
 
 BLANK = 0
@@ -45,30 +46,32 @@ class Model(SpeechModel):
         stats = {"loss_st": st_loss.detach(), "acc": acc, "loss_asr_ctc": ctc_loss.detach()}
         return mix(self.asr_ctc_weight, ctc_loss, st_loss), stats
 
-    def read(self, memory: Memory) -> tuple[Memory, list[list[int]]]:
-        """The text encoder's states over what CTC heard in each utterance, and its best path."""
+    def read(self, memory: Memory) -> tuple[Memory, torch.Tensor]:
+        """The text encoder's states over what CTC heard in each utterance, and its best path, as `heard` gives it."""
         posteriors_BTV = self.ctc.ctc_lo(memory[0]).float().softmax(-1)
         table, add_positions = self.mt.encoder.embed
-        x_BLD, lengths_B, paths = heard(posteriors_BTV, memory[1], table.weight)
+        x_BLD, lengths_B, path_BT = heard(posteriors_BTV, memory[1], table.weight)
         x_BLD = torch.cat([table.weight[self.mt.src_sos].expand(len(x_BLD), 1, -1), x_BLD], 1)
         states_BLD, lengths_B, _ = self.mt.encoder.blocks(add_positions(x_BLD), lengths_B + 1)
-        return (states_BLD, lengths_B), paths
+        return (states_BLD, lengths_B), path_BT
 
     def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
         """The transcript is the best path of CTC, which the translation is made from; it has no search and no score."""
-        memory, paths = self.read(self.encode_slices(batch["speech"], batch["speech_lengths"]))
+        memory, path_BT = self.read(self.encode_slices(batch["speech"], batch["speech_lengths"]))
         found = self.search(self.mt.decoder, memory, [self.mt.sos], self.mt.eos, options["st"])
-        return {"asr": [[Hypothesis(path, 0.0)] for path in paths], "st": found}
+        return {"asr": [[Hypothesis(path_T[path_T != BLANK].tolist(), 0.0)] for path_T in path_BT], "st": found}
 
 
 def heard(
     posteriors_BTV: torch.Tensor, lengths_B: torch.Tensor, table_VD: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, list[list[int]]]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """For each sub-word of the best path the mean embedding over its frames (B, L, D), by all posteriors but blank's;
-    how many there are; which.
+    how many there are; which, in the frame where each begins, and blanks (B, T).
     """
-    real_BT = torch.arange(posteriors_BTV.size(1), device=lengths_B.device) < lengths_B[:, None]
-    best_BT = posteriors_BTV.argmax(-1).masked_fill(~real_BT, BLANK)
+    best_BT = posteriors_BTV.argmax(-1)
+    mask_BT = length_mask(lengths_B, best_BT.size(1))
+    if mask_BT is not None:
+        best_BT = best_BT.masked_fill(~mask_BT, BLANK)
     begins_BT = (best_BT != BLANK) & (best_BT != nn.functional.pad(best_BT[:, :-1], (1, 0), value=BLANK))
     place_BT = begins_BT.cumsum(1).masked_fill(best_BT == BLANK, 0)  # from 1 on; blanks go to 0, which is dropped
     weights_BTV = posteriors_BTV[..., BLANK + 1 :]
@@ -77,5 +80,5 @@ def heard(
     count_B = begins_BT.sum(1)
     sums_BLD = sums_BTD.new_zeros(len(sums_BTD), int(count_B.max()) + 1, sums_BTD.size(-1))
     sums_BLD = sums_BLD.scatter_add(1, place_BT[..., None].expand_as(sums_BTD), sums_BTD)[:, 1:]
-    paths = [best_T[begins_T].tolist() for best_T, begins_T in zip(best_BT, begins_BT, strict=True)]
-    return sums_BLD[..., :-1] / sums_BLD[..., -1:].clamp(min=1e-6), count_B, paths
+    path_BT = best_BT.masked_fill(~begins_BT, BLANK)
+    return sums_BLD[..., :-1] / sums_BLD[..., -1:].clamp(min=1e-6), count_B, path_BT
