@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.data.ark import INDEX
-from espnet_ext.files import Stamp, atomic_open, write_json, write_table
-from espnet_ext.jobs import EXECUTORS, JobError, run_jobs
+from espnet_ext.infra.files import Stamp, atomic_open, write_json, write_table
+from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
 from espnet_ext.search.options import Hypothesis, SearchOptions
 
 DTYPES = ("fp32", "bf16", "int8")
@@ -43,8 +43,8 @@ def load(exp: Path, dtype: str, device: str) -> tuple[Any, Any]:
     """The experiment and its model as it decodes; kept, since a process decodes many shards."""
     import torch
 
-    from espnet_ext.search.precision import prepare
-    from espnet_ext.task import load_experiment
+    from espnet_ext.espnet.task import load_experiment
+    from espnet_ext.machine.precision import prepare
 
     if device == "cuda" and torch.cuda.device_count() == 0:
         raise ValueError("device cuda: there is no GPU here; choose cpu")
@@ -59,7 +59,7 @@ def open_data(settings: Settings, experiment: Any) -> Any:
     config, names = experiment.config, given_inputs(settings, experiment)
     name = names[0]
     if units_per_second(experiment.model, name) != FRAMES or (name == "src_text" and not config.get("src_lang")):
-        from espnet_ext.data.inputs import Sentences, Waveforms
+        from espnet_ext.espnet.inputs import Sentences, Waveforms
 
         if name == "speech":
             return Waveforms(settings.dump)

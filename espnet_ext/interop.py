@@ -152,8 +152,8 @@ def export(folder: Path, out: Path) -> None:
     import torch
     import yaml
 
+    from espnet_ext.espnet.task import load_experiment
     from espnet_ext.nn.subsampling import INPUT_LAYERS
-    from espnet_ext.task import load_experiment
 
     found = load_experiment(folder)
     ours, system, out = found.config, found.config["model"], out.resolve()

@@ -33,14 +33,14 @@ def main(argv: list[str]) -> None:
 
 def make_report(options: argparse.Namespace, command: str) -> None:
     """Write the page, unless it is there and nothing that it shows has changed."""
-    from espnet_ext.data.datadir import fingerprints, spans
-    from espnet_ext.files import Stamp, atomic_open
+    from espnet_ext.data.read_datadir import fingerprints, spans
+    from espnet_ext.infra.files import Stamp, atomic_open
     from espnet_ext.reporting.page import PAGE, write_page
     from espnet_ext.reporting.payload import build_payload, page_inputs
-    from espnet_ext.reporting.seeds import seed_tables
+    from espnet_ext.reporting.seed_tables import seed_tables
     from espnet_ext.reporting.tables import build_table
     from espnet_ext.scoring.results import Experiments, present
-    from espnet_ext.scoring.seeds import present_in_all, seeds_file
+    from espnet_ext.scoring.seed_scores import present_in_all, seeds_file
 
     where = Experiments(options.exp, options.data, options.src_lang, options.tgt_lang)
     systems = {t: present(where, options.systems, t, options.allow_missing) for t in options.test_sets}

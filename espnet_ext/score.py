@@ -38,12 +38,12 @@ def main(argv: list[str]) -> None:
 
 def score(options: argparse.Namespace, command: str) -> None:
     """Score every test set, print the tables, and write RESULTS.md if asked to."""
-    from espnet_ext.files import atomic_open
-    from espnet_ext.reporting.seeds import seed_tables
+    from espnet_ext.infra.files import atomic_open
+    from espnet_ext.reporting.seed_tables import seed_tables
     from espnet_ext.reporting.tables import as_markdown, as_text, build_table
     from espnet_ext.scoring.metrics import Options
     from espnet_ext.scoring.results import Experiments, present, score_test_set
-    from espnet_ext.scoring.seeds import present_in_all, score_seeds
+    from espnet_ext.scoring.seed_scores import present_in_all, score_seeds
 
     where = Experiments(options.exp, options.data, options.src_lang, options.tgt_lang)
     metrics = Options(**{name: getattr(options, name) for name in Options.__dataclass_fields__})

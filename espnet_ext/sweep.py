@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext import score, train
-from espnet_ext.files import atomic_open
+from espnet_ext.infra.files import atomic_open
 
 LISTED = re.compile(r",(?![^\[{]*[\]}])")  # commas, but not those within [...] or {...}
 KEPT = ("model.pth", "run.json", "subwords")  # of a trained system that is only decoded otherwise
@@ -261,7 +261,7 @@ def run(command: Command) -> None:
 
 def write_results(base: list[Command], variants: list[Variant], top: Path, name: str, key: str, command: str) -> None:
     """SWEEP-<name>.md and .png, beside the recipe's RESULTS.md."""
-    from espnet_ext.reporting.sweep import sweep_plot, sweep_tables
+    from espnet_ext.reporting.sweep_tables import sweep_plot, sweep_tables
     from espnet_ext.reporting.tables import as_markdown, as_text
     from espnet_ext.scoring.results import Experiments
 

@@ -46,7 +46,7 @@ def is_first_process() -> bool:
 
 def train(options: argparse.Namespace, command: str) -> None:
     """Train, unless the experiment is finished and was made from just this."""
-    from espnet_ext.files import Stamp
+    from espnet_ext.infra.files import Stamp
     from espnet_ext.training.config import read_config
     from espnet_ext.training.provenance import read_run
 
@@ -81,7 +81,7 @@ def data_folder(options: argparse.Namespace, config: dict[str, Any], before: dic
 
 def input_files(options: argparse.Namespace, config: dict[str, Any], data: Path) -> list[Path]:
     """The files that tell whether data, sub-words or other systems have changed."""
-    from espnet_ext.training.sources import find_model, init_sources
+    from espnet_ext.training.other_systems import find_model, init_sources
 
     langs = [lang for lang in (options.src_lang, options.tgt_lang) if lang]
     files = [folder / "utt2num_frames" for folder in (data, options.valid)]
@@ -172,8 +172,8 @@ def run(options: argparse.Namespace, config: dict[str, Any], data: Path) -> None
     import yaml
 
     from espnet_ext import models
-    from espnet_ext.files import atomic_open
-    from espnet_ext.task import STTask, default_config
+    from espnet_ext.espnet.task import STTask, default_config
+    from espnet_ext.infra.files import atomic_open
 
     config = {**config, **given_values(options, config, data)}
     if models.find(config.get("model", "e2e")).composed_of:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from espnet_ext.data.audio import AudioError, read
-from espnet_ext.data.listed import InputError, expand
+from espnet_ext.data.input_files import InputError, expand
 from espnet_ext.data.pauses import cut
 
 RATE = 16000
@@ -87,8 +87,8 @@ class Translator:
         device: str = "cpu",
     ) -> None:
         """Recordings longer than `longest` seconds are cut at pauses; `batch_size` pieces are decoded at once."""
+        from espnet_ext.machine.precision import prepare
         from espnet_ext.pack import load
-        from espnet_ext.search.precision import prepare
 
         if batch_size < 1 or longest <= 0:
             raise ValueError(f"batch_size {batch_size} and longest {longest} must be greater than 0")

@@ -25,7 +25,7 @@ def root(scored, tmp_path, monkeypatch):
 def address(root):
     """The page of the results in `root`, made once for a file of tests."""
     from espnet_ext import report, score
-    from tests.fake_results import COMMON
+    from tests.support.fake_results import COMMON
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -36,7 +36,7 @@ def address(root):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    from tests.chromium import Chromium
+    from tests.support.chromium import Chromium
 
     with Chromium(tmp_path_factory.mktemp("profile")) as chromium:
         yield chromium

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from espnet_ext.allocator import keep_freed_memory
-from espnet_ext.nn.attend import attend
-from espnet_ext.nn.dropout import Dropout, drop, use_fast_dropout
+from espnet_ext.machine.fast_attention import attend
+from espnet_ext.machine.fast_dropout import Dropout, drop, use_fast_dropout
+from espnet_ext.machine.process import keep_freed_memory
 
 
 def heads(length: int, dtype: torch.dtype) -> torch.Tensor:

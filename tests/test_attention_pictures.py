@@ -5,12 +5,12 @@ import torch
 from torch.nn import functional as F
 
 from espnet_ext import decode, report, score
-from espnet_ext.files import read_table
+from espnet_ext.espnet.task import load_experiment
+from espnet_ext.infra.files import read_table
 from espnet_ext.nn.attention import Attention
 from espnet_ext.reporting.attention import attention_pictures, by_stream, record
 from espnet_ext.scoring.texts import ScoringError
-from espnet_ext.task import load_experiment
-from tests.tiny_exp import make_dump, make_system
+from tests.support.tiny_exp import make_dump, make_system
 
 SYSTEMS = ("asr", "mt", "e2e", "multitask")
 SEPARATE = {"model_conf": {"shared_decoder": False}}  # the tiny vocabularies are not joint

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_ext.data import datadir, effects
+from espnet_ext.data import effects, read_datadir
 from espnet_ext.data.augment import augment, main
 from espnet_ext.data.check import check
 from espnet_ext.data.effects import Copy, apply, draw, plan
-from espnet_ext.data.prepare import Utterance, write_data_dir
-from espnet_ext.files import read_table
+from espnet_ext.data.write_datadir import Utterance, write_data_dir
+from espnet_ext.infra.files import read_table
 
 RATE = 16000
 SPEEDS = [Copy("sp0.9-", speed=(0.9, 0.9)), Copy("sp1.1-", speed=(1.1, 1.1))]
@@ -150,8 +150,8 @@ def test_ids_texts_and_speakers_follow(in_segments: bool, tmp_path: Path) -> Non
     assert dict(read_table(out / "text.de"))["sp1.1-s-u002"] == "Baum 2"
     assert dict(read_table(out / "utt2spk"))["sp1.1-s-u002"] == "sp1.1-s"
     assert dict(read_table(out / "utt2task"))["sp1.1-s-u002"] == "st"
-    spans = {span.utterance: span for span in datadir.spans(out)}
-    original = datadir.spans(data)[2]
+    spans = {span.utterance: span for span in read_datadir.spans(out)}
+    original = read_datadir.spans(data)[2]
     assert spans["s-u002"] == original
     seconds = 1.0 if in_segments else 2.0
     assert float(dict(read_table(out / "utt2dur"))["sp0.9-s-u002"]) == pytest.approx(seconds / 0.9, abs=1e-3)
@@ -164,7 +164,7 @@ def test_nj_and_order_do_not_change_a_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stand_in_for_sox: Path
 ) -> None:
     data, copies = make_data(tmp_path / "corpus", number=3), plan(["speed:0.9,1.1", "speed_range:0.95,1.05", "echo"])
-    monkeypatch.setattr(datadir, "split", lambda items: [range(i, i + 1) for i in range(items)])
+    monkeypatch.setattr(read_datadir, "split", lambda items: [range(i, i + 1) for i in range(items)])
     made = []
     for name, nj, some in (("alone", 1, copies), ("both", 2, copies), ("reversed", 1, copies[::-1])):
         (tmp_path / name).mkdir()
@@ -229,7 +229,7 @@ def test_refusals(tmp_path: Path) -> None:
 
 def test_slashes_in_ids_stay_out_of_paths(tmp_path: Path) -> None:
     data = make_data(tmp_path / "corpus", number=1)
-    for path in datadir.tables(data):
+    for path in read_datadir.tables(data):
         path.write_text(path.read_text().replace("s-u000 ", "../a/b "))
     augment(data, tmp_path / "out", SPEEDS[:1])
     assert [path.name for path in (tmp_path / "out" / "audio" / "sp0.9-0").glob("*.flac")] == ["..%2Fa%2Fb.flac"]

@@ -8,9 +8,9 @@ import pytest
 import soundfile
 
 from espnet_ext.data.check import check, main
-from espnet_ext.data.datadir import spans
-from espnet_ext.data.prepare import Utterance, write_data_dir
-from espnet_ext.files import read_table
+from espnet_ext.data.read_datadir import spans
+from espnet_ext.data.write_datadir import Utterance, write_data_dir
+from espnet_ext.infra.files import read_table
 from tests.bench.bad_inputs import CASES, RATE, make_good, segment, truncate, write
 
 

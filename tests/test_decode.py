@@ -12,12 +12,12 @@ from espnet2.bin.st_inference import Speech2Text as StInference
 
 from espnet_ext import decode
 from espnet_ext.data.ark import FeatureReader
-from espnet_ext.files import read_table, write_table
-from espnet_ext.nn.base import BaseModel
-from espnet_ext.search.precision import prepare
-from espnet_ext.task import load_experiment
+from espnet_ext.espnet.task import load_experiment
+from espnet_ext.infra.files import read_table, write_table
+from espnet_ext.machine.precision import prepare
+from espnet_ext.models._base import BaseModel
+from tests.support.tiny_exp import LENGTHS, make_dump, make_system
 from tests.test_interop import CASES, save_as_espnet
-from tests.tiny_exp import LENGTHS, make_dump, make_system
 
 RESULTS = {"asr": ["asr"], "e2e": ["st"], "mt": ["mt"], "pipeline": ["asr", "st"]}
 
@@ -135,7 +135,7 @@ def test_speech_is_encoded_in_slices_with_the_same_result(recipe: Path, monkeypa
     batch = {"speech": torch.randn(5, 60, 80), "speech_lengths": torch.tensor([60, 52, 31, 30, 12])}
     with torch.inference_mode():
         whole, lengths = model.encode(**batch)
-        monkeypatch.setattr("espnet_ext.nn.base.SLICE", 100)
+        monkeypatch.setattr("espnet_ext.models._base.SLICE", 100)
         sliced, sliced_lengths = model.encode_slices(**batch)
     assert sliced_lengths.tolist() == lengths.tolist()
     for row, length in enumerate(lengths):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from espnet2.asr.decoder.transformer_decoder import TransformerDecoder as EspnetDecoder
 
-from espnet_ext.nn.cache import CachedDecoder
 from espnet_ext.nn.decoder import TransformerDecoder
+from espnet_ext.nn.decoder_cache import CachedDecoder
 
 SIZE = {"attention_heads": 4, "linear_units": 24, "num_blocks": 2}
 VOCABULARY, WIDTH = 30, 16
@@ -65,8 +65,8 @@ def test_cached_steps_equal_teacher_forcing_at_every_row(
     hypotheses: int, normalize_before: bool, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hypotheses change their parents at random at every step, and utterances leave; by either kind of attention."""
-    monkeypatch.setattr("espnet_ext.nn.cache.FEW", few)
-    monkeypatch.setattr("espnet_ext.nn.cache.FIRST_SLOTS", 20)
+    monkeypatch.setattr("espnet_ext.nn.decoder_cache.FEW", few)
+    monkeypatch.setattr("espnet_ext.nn.decoder_cache.FIRST_SLOTS", 20)
     decoder, (memory, lengths) = make(normalize_before), make_memory([20, 13, 5, 18])
     cache, steps = CachedDecoder(decoder, memory, lengths), 20 // hypotheses + 6
     tokens = torch.full((4, 1, 1), VOCABULARY - 1)

@@ -10,7 +10,7 @@ import torch
 
 from espnet_ext import train
 from espnet_ext.training.history import read_history
-from tests.tiny_train import PARTS, arguments, make_dumps, write_config
+from tests.support.tiny_train import PARTS, arguments, make_dumps, write_config
 
 ROOT = Path(__file__).parent.parent
 NO_DROPOUT = {"dropout_rate": 0.0, "positional_dropout_rate": 0.0, "self_attention_dropout_rate": 0.0}

@@ -12,7 +12,7 @@ import torch
 
 from espnet_ext import models
 from espnet_ext.data.check import check
-from espnet_ext.data.prepare import Utterance
+from espnet_ext.data.write_datadir import Utterance
 from tests.test_models import batch_of, build, read
 
 ROOT = Path(__file__).parent.parent

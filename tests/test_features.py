@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_ext import jobs
-from espnet_ext.data import datadir, fbank
+from espnet_ext.data import fbank, read_datadir
 from espnet_ext.data.ark import INDEX, FeatureReader
 from espnet_ext.data.features import compute, main, make_features
-from espnet_ext.data.prepare import Utterance, write_data_dir
-from espnet_ext.files import read_table
+from espnet_ext.data.write_datadir import Utterance, write_data_dir
+from espnet_ext.infra import jobs
+from espnet_ext.infra.files import read_table
 from tests.test_fbank import RATE, signal_of
 
 
@@ -64,7 +64,7 @@ def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_is_written(data: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(undisturbed.parent)
-    reader, spans = FeatureReader("dump"), datadir.spans(data)
+    reader, spans = FeatureReader("dump"), read_datadir.spans(data)
     assert reader.keys == [span.utterance for span in spans] and len(reader) == 1000
     assert dict(read_table("dump/utt2num_frames")) == dict(zip(reader.keys, map(str, reader.lengths), strict=True))
     archives = kaldiio.load_scp("dump/feats.scp")
@@ -76,14 +76,14 @@ def test_what_is_written(data: Path, undisturbed: Path, monkeypatch: pytest.Monk
         assert reader.position(reader.key(i)) == i
 
 
-def frames_of(span: datadir.Span) -> tuple[int, int]:
+def frames_of(span: read_datadir.Span) -> tuple[int, int]:
     assert span.start is not None and span.end is not None
     return round(span.start * RATE), round(span.end * RATE)
 
 
 def test_statistics_equal_a_float64_reference(data: Path, undisturbed: Path) -> None:
     everything = []
-    for span in datadir.spans(data):
+    for span in read_datadir.spans(data):
         first, last = frames_of(span)
         everything.append(compute(soundfile.read(span.path, start=first, stop=last, dtype="float32")[0]))
     feats_TF = np.concatenate(everything).astype(np.float64)
@@ -250,6 +250,6 @@ def test_reader_refuses_half_an_archive(tmp_path: Path) -> None:
 
 
 def test_shards_follow_from_the_data_alone() -> None:
-    assert [len(datadir.split(n)) for n in (1, 250, 251, 3000, 64000, 1000000)] == [1, 1, 2, 12, 256, 256]
-    assert [i for part in datadir.split(1003) for i in part] == list(range(1003))
+    assert [len(read_datadir.split(n)) for n in (1, 250, 251, 3000, 64000, 1000000)] == [1, 1, 2, 12, 256, 256]
+    assert [i for part in read_datadir.split(1003) for i in part] == list(range(1003))
     assert fbank.window_samples(16000) == 400

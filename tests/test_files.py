@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from espnet_ext import files
-from espnet_ext.files import Stamp, atomic_folder, atomic_open, read_table, write_table
+from espnet_ext.infra import files
+from espnet_ext.infra.files import Stamp, atomic_folder, atomic_open, read_table, write_table
 
 
 def test_a_file_appears_only_when_whole(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_kill_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("old")
     program = (
-        "import os, signal; from espnet_ext.files import atomic_open\n"
+        "import os, signal; from espnet_ext.infra.files import atomic_open\n"
         f"with atomic_open({str(path)!r}) as stream:\n"
         "    stream.write('new'); stream.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
     )

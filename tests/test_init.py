@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from espnet_ext.training.errors import TrainError
-from espnet_ext.training.init import init_parts
+from espnet_ext.training.warm_start import init_parts
 
 
 def encoder(width: int = 3, layers: int = 2) -> torch.nn.Module:

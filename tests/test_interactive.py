@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from espnet_ext.nn.interactive import visible_rows
-from espnet_ext.nn.paired import PairedDecoder
+from espnet_ext.interactive.decoder import visible_rows
+from espnet_ext.interactive.decoder_cache import PairedDecoder
 from tests.test_models import END, FIRST, batch_of, build
 
 LAGS = [0, 1, 3, math.inf]
@@ -106,7 +106,7 @@ def test_cached_steps_give_the_teacher_forced_logits_at_every_row(
     wait_k: float, fusion: str, shared: bool, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of three utterances whose streams end at different times, the transcript first, or last, or both at once."""
-    monkeypatch.setattr("espnet_ext.nn.cache.FEW", 0 if shared else 9)
+    monkeypatch.setattr("espnet_ext.nn.decoder_cache.FEW", 0 if shared else 9)
     model = make(tmp_path, wait_k=wait_k, fusion=fusion, inter_weight=0.5, shared_decoder=shared)
     sizes = ((9, 4), (3, 8), (5, 5))
     (tokens, rows), memory = inputs(sizes), memory_of(model, 3)

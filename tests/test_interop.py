@@ -16,8 +16,8 @@ from espnet2.tasks.mt import MTTask
 from espnet2.tasks.st import STTask as EspnetSTTask
 
 from espnet_ext import interop
+from espnet_ext.espnet.task import STTask, load_experiment
 from espnet_ext.search.options import SearchOptions
-from espnet_ext.task import STTask, load_experiment
 
 CHARACTERS = ["<blank>", "<unk>", "<space>", *"abcdefghijklmnopqrstuvwxyz", "<sos/eos>"]
 SMALL = {"output_size": 16, "attention_heads": 2, "linear_units": 24, "num_blocks": 2}

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from espnet_ext import jobs
+from espnet_ext.infra import jobs
 
 ROOT = Path(__file__).parent.parent
 
@@ -103,7 +103,8 @@ def test_bad_options(tmp_path: Path, options: dict, message: str) -> None:
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
 def test_workers_end_with_their_parent(tmp_path: Path, ending: signal.Signals) -> None:
     program = (
-        "from pathlib import Path; from espnet_ext.jobs import run_jobs; from tests.test_jobs import touch_and_sleep\n"
+        "from pathlib import Path; from espnet_ext.infra.jobs import run_jobs\n"
+        "from tests.test_jobs import touch_and_sleep\n"
         "if __name__ == '__main__':\n"
         f"    names = [({str(tmp_path / 'a')!r},), ({str(tmp_path / 'b')!r},)]\n"
         f"    run_jobs(touch_and_sleep, names, nj=2, log_dir={str(tmp_path)!r}, description='sleep')\n"

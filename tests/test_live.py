@@ -17,10 +17,10 @@ from espnet_ext import translate
 from espnet_ext.reporting.live import Display, rows
 from espnet_ext.search.beam import search
 from espnet_ext.search.options import SearchOptions, WatchedOptions, watcher
+from tests.support.tiny_exp import make_dump, make_system
 from tests.test_runner import ROOT
 from tests.test_search import END, ToyScorer
 from tests.test_translate import DECODE, run, sound
-from tests.tiny_exp import make_dump, make_system
 
 RATE = 16000
 SYSTEMS = ("asr", "e2e", "mt", "multitask", "pipeline", "interactive", "mutual")

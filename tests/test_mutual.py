@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from espnet_ext.nn.base import with_end, with_start
+from espnet_ext.espnet.task import STTask, load_experiment
+from espnet_ext.models._base import with_end, with_start
+from espnet_ext.models._peers import cyclical_beta, divergences
 from espnet_ext.nn.loss import IGNORE, smoothed_cross_entropy
-from espnet_ext.nn.peers import cyclical_beta, divergences
-from espnet_ext.task import STTask, load_experiment
 from espnet_ext.training.errors import TrainError
-from espnet_ext.training.init import init_parts
 from espnet_ext.training.step import make_steppers
+from espnet_ext.training.warm_start import init_parts
+from tests.support.toy import toy_options
+from tests.support.toy_mutual import make_args, make_model
 from tests.test_models import TOKENS, batch_of, config_of, read, save
-from tests.toy import toy_options
-from tests.toy_mutual import make_args, make_model
 
 JOINT = {"joint_embeddings": True, "share_decoder_input_output_embed": True}
 CPU = torch.device("cpu")

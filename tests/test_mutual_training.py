@@ -12,15 +12,15 @@ import torch
 
 from espnet_ext import decode, train
 from espnet_ext.data.subwords import Subwords
-from espnet_ext.nn.peers import cyclical_beta
-from espnet_ext.task import STTask, default_config
+from espnet_ext.espnet.task import STTask, default_config
+from espnet_ext.models._peers import cyclical_beta
 from espnet_ext.training.config import check_names
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.history import read_history
 from espnet_ext.translate import Translator
+from tests.support.tiny_train import DE, EN, arguments, make_dumps, write_config
+from tests.support.toy_mutual import Namespace, make_args, make_model, take_steps, train_mutual
 from tests.test_resume import TIMES
-from tests.tiny_train import DE, EN, arguments, make_dumps, write_config
-from tests.toy_mutual import Namespace, make_args, make_model, take_steps, train_mutual
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,7 +40,7 @@ def load(path: Path) -> dict:
 
 def test_kills_change_no_bit(tmp_path: Path) -> None:
     """Models, both optimizers, both schedules, beta and the random numbers."""
-    assert json.loads(run("tests.kill_and_resume", str(tmp_path), "4", "1", "mutual"))["kills"] == 4
+    assert json.loads(run("tests.support.kill_and_resume", str(tmp_path), "4", "1", "mutual"))["kills"] == 4
     assert (tmp_path / "killed.log").read_text().count("resumed at") >= 2
     one, other = tmp_path / "undisturbed", tmp_path / "killed"
     histories = [read_history(folder / "history.jsonl") for folder in (one, other)]
@@ -72,7 +72,7 @@ def test_beta_counts_optimizer_steps_across_a_resume(tmp_path: Path) -> None:
 
 
 def test_two_processes_make_the_iterations_of_one(tmp_path: Path) -> None:
-    run("tests.toy_mutual", str(tmp_path))
+    run("tests.support.toy_mutual", str(tmp_path))
     alone = take_steps(0, 1)
     ranks = [load(tmp_path / f"rank{rank}.pth") for rank in range(2)]
     for name, value in alone.items():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from espnet_ext import pack
-from tests.tiny_exp import make_dump, make_system
+from tests.support.tiny_exp import make_dump, make_system
 
 
 @pytest.fixture(scope="module")

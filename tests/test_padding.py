@@ -4,7 +4,7 @@ import pytest
 import torch
 from espnet2.tasks.st import encoder_choices as espnet_encoders
 
-from espnet_ext.nn.encoders import ENCODERS
+from espnet_ext.espnet.encoders import ENCODERS
 from espnet_ext.nn.subsampling import INPUT_LAYERS
 
 ESPNET_LAYERS = {

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from espnet_ext.interactive.two_streams import search_pairs
 from espnet_ext.search.beam import Beam, search
 from espnet_ext.search.options import Hypothesis, SearchOptions
-from espnet_ext.search.pairs import search_pairs
 from tests.test_interactive import LAGS
 
 TOY_END = 4

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from espnet_ext.interactive.two_streams import search_pairs
+from espnet_ext.machine.precision import DTYPES, prepare
 from espnet_ext.search.beam import Beam
 from espnet_ext.search.options import Hypothesis, SearchOptions
-from espnet_ext.search.pairs import search_pairs
-from espnet_ext.search.precision import DTYPES, prepare
 from tests.test_interactive import LAGS, forced, make
 from tests.test_models import batch_of
 from tests.test_pairs import TOY_END, ToyPairs

@@ -13,9 +13,9 @@ import pytest
 import torch
 from sacrebleu.metrics import BLEU
 
-from espnet_ext.task import STTask, default_config
+from espnet_ext.espnet.task import STTask, default_config
 from espnet_ext.training.config import check_names, read_config
-from tests.recipe_copy import ROOT, RecipeCopy, table, write_wav
+from tests.support.recipe_copy import ROOT, RecipeCopy, table, write_wav
 
 MB = ["Wa adí", "Ngá ítέi wá l' apóa", "Myeré m' ákoo", "Bísí lémbi", "Kóó láadzwá", "Asendzá adí mbvulu"]
 FR = ["Il est là", "Je l' ai vu hier", "Le chat a faim .", "Nous sommes partis", "Il part", "Asenza est un imbécile"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from espnet_ext.data import talks
-from tests.recipe_copy import TINY, RecipeCopy, table, write_wav
+from espnet_ext.data import segment_yaml
+from tests.support.recipe_copy import TINY, RecipeCopy, table, write_wav
 
 V1 = "- {{duration: {1:.6f}, offset: {0:.6f}, rW: 9, uW: 0, speaker_id: {3}, wav: {2}}}"
 V1_SPARSE = "- {{duration: {1:.6f}, offset: {0:.6f}, speaker_id: {3}, wav: {2}}}"  # v1 in places, v2, v3
@@ -49,7 +49,7 @@ def recipe(tmp_path: Path) -> RecipeCopy:
 @pytest.mark.parametrize("forms", [(V1, V1_SPARSE), (QUOTED,), (BLOCK,), (V1, BLOCK)])
 def test_every_form_of_yaml_is_read(tmp_path: Path, forms: tuple[str, ...]) -> None:
     folder = write_set(tmp_path, "dev", GOOD, forms=forms)
-    found = talks.read_segments(folder / "txt" / "dev.yaml")
+    found = segment_yaml.read_segments(folder / "txt" / "dev.yaml")
     assert [(s.offset, s.duration, s.wav, s.speaker) for s in found] == [row[:4] for row in GOOD]
 
 
@@ -125,7 +125,7 @@ def test_what_breaks_the_layout_is_refused(
 def test_a_text_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.de").write_bytes("gut\nschön\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"a\.de:2: byte 4 of the line is not UTF-8"):
-        talks.read_lines(tmp_path / "a.de")
+        segment_yaml.read_lines(tmp_path / "a.de")
 
 
 def test_a_language_that_is_not_there_is_refused_with_what_is(recipe: RecipeCopy, tmp_path: Path) -> None:
@@ -137,8 +137,8 @@ def test_a_language_that_is_not_there_is_refused_with_what_is(recipe: RecipeCopy
 
 
 def test_segments_of_the_same_times_have_ids_of_their_own() -> None:
-    segments = [talks.Segment("ted_1.wav", 1.0, 2.0, "spk.1")] * 2
-    assert talks.utterance_ids(segments) == ["ted_1_00001", "ted_1_00002"]
+    segments = [segment_yaml.Segment("ted_1.wav", 1.0, 2.0, "spk.1")] * 2
+    assert segment_yaml.utterance_ids(segments) == ["ted_1_00001", "ted_1_00002"]
 
 
 def test_all_stages_run(recipe: RecipeCopy, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import yaml
 
 from espnet_ext import score
 from espnet_ext.data.check import check
-from espnet_ext.task import STTask, default_config
-from tests.recipe_copy import ROOT, TINY, RecipeCopy, table, write_wav
+from espnet_ext.espnet.task import STTask, default_config
+from tests.support.recipe_copy import ROOT, TINY, RecipeCopy, table, write_wav
 
 ENTRY = "- {{duration: {1}, offset: {0}, rW: 3, uW: 0, speaker_id: spk.{3}, wav: {2}}}\n"
 TEST_ENTRY = '- {{"wav": "PATH/wavs/{2}", "offset": {0}, "duration": {1}}}\n'

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from espnet_ext import report, score
-from espnet_ext.files import read_table, write_json, write_table
-from tests.fake_results import COMMON, make_fake_results
+from espnet_ext.infra.files import read_table, write_json, write_table
+from tests.support.fake_results import COMMON, make_fake_results
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from espnet_ext import report, score
-from espnet_ext.files import read_table, write_table
+from espnet_ext.infra.files import read_table, write_table
 from espnet_ext.reporting import clips
-from tests.chromium import Chromium
-from tests.fake_results import COMMON, make_fake_results
+from tests.support.chromium import Chromium
+from tests.support.fake_results import COMMON, make_fake_results
 
 HOSTILE = '</script><img src="x" onerror="document.title=\'broken into\'">'
 MUST_C = 2641  # utterances of its test set tst-COMMON

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from espnet_ext.files import read_table, write_table
-from tests.fake_results import SYSTEMS, make_fake_results
+from espnet_ext.infra.files import read_table, write_table
+from tests.support.fake_results import SYSTEMS, make_fake_results
 from tests.test_report_browser import shown_ids
 
 STRANGE = "a&b=c+%41#é"  # an id that an address has to quote

@@ -8,11 +8,11 @@ import shutil
 import pytest
 
 from espnet_ext import score
-from espnet_ext.files import read_table, write_json, write_table
+from espnet_ext.infra.files import read_table, write_json, write_table
 from espnet_ext.reporting import tables
 from espnet_ext.scoring.metrics import Options
 from espnet_ext.scoring.results import Experiments
-from tests.fake_results import SYSTEMS, make_fake_results
+from tests.support.fake_results import SYSTEMS, make_fake_results
 
 ALL = " ".join(SYSTEMS)
 

@@ -14,7 +14,7 @@ from espnet_ext.training import checkpoint
 from espnet_ext.training.checkpoint import save
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.history import read_history
-from tests.toy import ToyFactory, ToyModel, train_toy
+from tests.support.toy import ToyFactory, ToyModel, train_toy
 
 TIMES = ("seconds", "utterances_per_second", "memory_gb")
 
@@ -42,7 +42,7 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 
 def test_ten_kills_change_no_bit(tmp_path):
-    command = [sys.executable, "-m", "tests.kill_and_resume", str(tmp_path), "10", "1"]
+    command = [sys.executable, "-m", "tests.support.kill_and_resume", str(tmp_path), "10", "1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     root = Path(__file__).parent.parent
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from espnet_ext.files import read_table
+from espnet_ext.infra.files import read_table
 from espnet_ext.scoring.metrics import Options, make_metric, without_punctuation
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references
-from tests.fake_results import make_fake_results
+from tests.support.fake_results import make_fake_results
 
 GERMAN = [
     "Das ist ein kleines Haus am Fluss.",

@@ -13,8 +13,8 @@ from espnet.nets.scorers.length_bonus import LengthBonus
 from espnet2.asr.ctc import CTC
 from espnet2.asr.decoder.transformer_decoder import TransformerDecoder as EspnetDecoder
 
-from espnet_ext.nn.cache import CachedDecoder
 from espnet_ext.nn.decoder import TransformerDecoder
+from espnet_ext.nn.decoder_cache import CachedDecoder
 from espnet_ext.search.beam import search
 from espnet_ext.search.ctc import CTCPrefix, best_path
 from espnet_ext.search.options import Hypothesis, SearchOptions

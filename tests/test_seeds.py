@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from espnet_ext import report, score
-from espnet_ext.files import read_table, write_json, write_table
+from espnet_ext.infra.files import read_table, write_json, write_table
 from espnet_ext.scoring.metrics import Options, make_metric
-from espnet_ext.scoring.seeds import compare_means, count_wins
+from espnet_ext.scoring.seed_scores import compare_means, count_wins
 from espnet_ext.scoring.significance import Resampling, compare_systems
-from espnet_ext.training.sources import init_sources
-from tests.fake_results import COMMON, SYSTEMS, WORDS, damaged, make_fake_results
+from espnet_ext.training.other_systems import init_sources
+from tests.support.fake_results import COMMON, SYSTEMS, WORDS, damaged, make_fake_results
 
 SEEDS = ["--seeds", "1 5 9", "--samples", "200"]
 

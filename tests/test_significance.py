@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from espnet_ext.scoring.metrics import Options, make_metric
 from espnet_ext.scoring.significance import Resampling, compare_systems, confidence, p_value
-from tests.fake_results import WORDS, damaged, sentence
+from tests.support.fake_results import WORDS, damaged, sentence
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from espnet_ext.nn.encoders import ENCODERS
+from espnet_ext.espnet.encoders import ENCODERS
 from espnet_ext.nn.subsampling import INPUT_LAYERS, Conv1dSubsampling, Conv2dSubsampling
 
 

@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from espnet_ext import decode, score, sweep, train
-from espnet_ext.reporting.sweep import positions
+from espnet_ext.reporting.sweep_tables import positions
 from espnet_ext.sweep import Command, SweepError
+from tests.support.tiny_train import make_dumps, write_config
 from tests.test_runner import ROOT, Recipe, children_asleep
-from tests.tiny_train import make_dumps, write_config
 
 RUN = """#!/usr/bin/env bash
 set -euo pipefail

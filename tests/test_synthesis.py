@@ -12,7 +12,7 @@ import pytest
 
 from espnet_ext.data import synthesis
 from espnet_ext.data.check import check
-from espnet_ext.files import read_table
+from espnet_ext.infra.files import read_table
 
 LOCAL = Path(__file__).parents[1] / "egs" / "mini" / "local"
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from espnet_ext.models.tight import BLANK, heard
-from espnet_ext.training.init import init_parts
+from espnet_ext.training.warm_start import init_parts
 from tests.test_models import CONF, END, FIRST, TOKENS, batch_of, build
 
 

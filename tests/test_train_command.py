@@ -11,12 +11,12 @@ import typeguard
 import yaml
 
 from espnet_ext import train
-from espnet_ext.task import load_experiment
+from espnet_ext.espnet.task import load_experiment
 from espnet_ext.training.config import check_names, read_config
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.history import read_history
 from espnet_ext.training.step import Stepper
-from tests.tiny_train import arguments, make_dumps, write_config
+from tests.support.tiny_train import arguments, make_dumps, write_config
 
 
 @pytest.fixture(scope="module")

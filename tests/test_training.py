@@ -17,7 +17,7 @@ from espnet_ext.training.prefetch import prefetch
 from espnet_ext.training.schedules import WarmupLinearLR
 from espnet_ext.training.step import Stepper
 from espnet_ext.training.validate import score
-from tests.toy import ToyFactory, ToyModel, toy_options, train_toy
+from tests.support.toy import ToyFactory, ToyModel, toy_options, train_toy
 
 CPU = torch.device("cpu")
 

@@ -14,7 +14,7 @@ from espnet_ext.data.dataset import collate
 from espnet_ext.data.pauses import cut
 from espnet_ext.decode import decode_batch
 from espnet_ext.pack import pack
-from tests.tiny_exp import make_dump, make_system
+from tests.support.tiny_exp import make_dump, make_system
 
 RATE = 16000
 DECODE = {"beam": 2, "max_length": 12}

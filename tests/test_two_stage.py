@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
+from espnet_ext.espnet.task import STTask
 from espnet_ext.models.two_stage import Model
-from espnet_ext.task import STTask
-from espnet_ext.training.init import init_parts
+from espnet_ext.training.warm_start import init_parts
 from tests.test_interactive import forced, inputs, make, memory_of
 from tests.test_models import END, FIRST, TOKENS, batch_of, build, config_of
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from espnet_ext.data import datadir
+from espnet_ext.data import read_datadir
 from espnet_ext.data.audio import AudioError, AudioInfo, examine
-from espnet_ext.jobs import run_jobs
+from espnet_ext.infra.jobs import run_jobs
 
 Finding = AudioInfo | AudioError
 
@@ -13,7 +13,7 @@ Finding = AudioInfo | AudioError
 def scan(paths: Iterable[str], *, nj: int, log_dir: str | Path, description: str) -> dict[str, Finding]:
     """What is in each audio file, or what is wrong with it."""
     distinct = sorted(set(paths))
-    parts = [distinct[part.start : part.stop] for part in datadir.split(len(distinct), most=1024, least=50)]
+    parts = [distinct[part.start : part.stop] for part in read_datadir.split(len(distinct), most=1024, least=50)]
     results = run_jobs(
         _examine_all,
         [(part,) for part in parts],

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from espnet_ext.data import datadir, effects
+from espnet_ext.data import effects, read_datadir
 from espnet_ext.data.audio import AudioError, require_program
 from espnet_ext.data.augment_shards import Made, make_shard
 from espnet_ext.data.effects import Copy
-from espnet_ext.files import Stamp, read_table, write_table
-from espnet_ext.jobs import EXECUTORS, JobError, run_jobs
+from espnet_ext.infra.files import Stamp, read_table, write_table
+from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
 
 VERSION = 1  # of the effects: another number makes all copies again
 
@@ -27,24 +27,26 @@ def augment(
 ) -> None:
     """Write `output` with all utterances of `data` and their changed copies; texts and speakers follow."""
     data, output = Path(data), Path(output)
-    spans = datadir.spans(data)
+    spans = read_datadir.spans(data)
     if not spans:
         raise SystemExit(f"{data}: text only, there is no audio to augment; leave augmentation out for this set")
-    prints = datadir.fingerprints(span.path for span in spans)
+    prints = read_datadir.fingerprints(span.path for span in spans)
     settings = {"copies": copies, "seed": seed, "rate": rate, "version": VERSION}
-    stamp = Stamp(output / "wav.scp", datadir.tables(data), audio=datadir.digest(sorted(prints.items())), **settings)
+    stamp = Stamp(
+        output / "wav.scp", read_datadir.tables(data), audio=read_datadir.digest(sorted(prints.items())), **settings
+    )
     if stamp.is_current():
         return
     stamp.path.unlink(missing_ok=True)
     if any(copy.needs_sox for copy in copies):
         require_program("sox", "tempo or echo")
 
-    seconds = datadir.seconds(data, spans)
+    seconds = read_datadir.seconds(data, spans)
     jobs, sizes = [], []
     for copy in copies:
-        for number, part in enumerate(datadir.split(len(spans))):
+        for number, part in enumerate(read_datadir.split(len(spans))):
             wanted = [spans[i] for i in part]
-            key = datadir.digest([copy, seed, rate, VERSION, *((span, prints[span.path]) for span in wanted)])
+            key = read_datadir.digest([copy, seed, rate, VERSION, *((span, prints[span.path]) for span in wanted)])
             jobs.append((output / "audio" / f"{copy.prefix}{number}", key, copy, seed, rate, wanted))
             sizes.append(sum(seconds[i] for i in part))
     log, name = output / "log", f"augment {data.name}"
@@ -63,7 +65,7 @@ def _write_tables(data: Path, output: Path, originals: dict[str, float], copied:
         raise SystemExit(f"{data}: it already has an utterance {min(clash)}; augment the set without copies")
     durations = originals | {copy.prefix + utterance: seconds for copy, (utterance, _, seconds) in copied}
     written = {"utt2dur": [(name, f"{seconds:.6f}") for name, seconds in durations.items()]}
-    for path in datadir.tables(data):
+    for path in read_datadir.tables(data):
         if path.name.startswith("text.") or path.name == "utt2task":
             said = dict(read_table(path))
             written[path.name] = [*said.items(), *((name, said[utterance]) for name, utterance in names.items())]
@@ -82,7 +84,7 @@ def _write_tables(data: Path, output: Path, originals: dict[str, float], copied:
 
 def _remove_old(output: Path, tables: Iterable[str], shards: set[str]) -> None:
     """Remove what an earlier run with other settings left."""
-    for path in datadir.tables(output):
+    for path in read_datadir.tables(output):
         if path.name not in tables:
             path.unlink()
     for folder in (output / "audio").iterdir():

@@ -7,9 +7,9 @@ from urllib.parse import quote
 import soundfile
 
 from espnet_ext.data.audio import AudioReader
-from espnet_ext.data.datadir import Span
 from espnet_ext.data.effects import Copy, apply, draw
-from espnet_ext.files import atomic_folder, write_json
+from espnet_ext.data.read_datadir import Span
+from espnet_ext.infra.files import atomic_folder, write_json
 
 RECORD = "shard.json"  # in the folder: what it was made from and what it holds
 Made = tuple[str, str, float]  # id of the original, path and seconds of one changed utterance

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from espnet_ext.data import datadir
+from espnet_ext.data import read_datadir
 from espnet_ext.data.audio import AudioError, AudioInfo, truncation
 from espnet_ext.data.audio_scan import Finding, scan
 from espnet_ext.data.check_tables import Problem, Table, counts, number, read_all
-from espnet_ext.files import Stamp, write_json
+from espnet_ext.infra.files import Stamp, write_json
 
 CHECKED = ".checked"  # written in the directory once it has passed
 SHOWN = 10  # problems of each kind
@@ -105,12 +105,12 @@ def _segment_fault(fields: list[str], recordings: set[str], infos: dict[str, Fin
 
 def _pass(folder: Path, stamp: Stamp) -> None:
     """Record and say that a directory is in order."""
-    names = [path.name for path in datadir.tables(folder)]
-    wanted = datadir.spans(folder)
-    text = next(path for path in datadir.tables(folder) if path.name.startswith(datadir.TEXTS))
+    names = [path.name for path in read_datadir.tables(folder)]
+    wanted = read_datadir.spans(folder)
+    text = next(path for path in read_datadir.tables(folder) if path.name.startswith(read_datadir.TEXTS))
     with open(folder / "utt2spk" if wanted else text, "rb") as stream:
         utterances = sum(1 for _ in stream)
-    hours = round(sum(datadir.seconds(folder, wanted)) / 3600, 2) if wanted else 0.0
+    hours = round(sum(read_datadir.seconds(folder, wanted)) / 3600, 2) if wanted else 0.0
     write_json(folder / CHECKED, {"utterances": utterances, "hours": hours, "files": names})
     stamp.write()
     length = f"{hours} h, " if wanted else "text only, "
@@ -145,9 +145,9 @@ def main(arguments: list[str] | None = None) -> None:
         prints: dict[str, str] = {}
         if (folder / "wav.scp").exists():
             paths = (line.partition(b" ")[2].decode(errors="replace") for line in _lines(folder / "wav.scp"))
-            prints = datadir.fingerprints(paths)
-        settings = {"rate": rate, "langs": options.langs, "audio": datadir.digest(sorted(prints.items()))}
-        stamp = Stamp(folder / CHECKED, datadir.tables(folder), **settings)
+            prints = read_datadir.fingerprints(paths)
+        settings = {"rate": rate, "langs": options.langs, "audio": read_datadir.digest(sorted(prints.items()))}
+        stamp = Stamp(folder / CHECKED, read_datadir.tables(folder), **settings)
         if stamp.is_current():
             continue
         problems = check(folder, rate=rate, langs=options.langs, nj=options.nj)

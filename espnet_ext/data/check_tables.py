@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from espnet_ext.data.datadir import TEXTS, talk_of
-from espnet_ext.data.datadir import tables as tables_of
-from espnet_ext.data.prepare import INVISIBLE
+from espnet_ext.data.read_datadir import TEXTS, talk_of
+from espnet_ext.data.read_datadir import tables as tables_of
+from espnet_ext.data.write_datadir import INVISIBLE
 
 NOTHING = INVISIBLE + "".join(filter(str.isspace, map(chr, range(0x3001))))
 

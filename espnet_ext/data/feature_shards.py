@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits
 from espnet_ext.data import fbank
 from espnet_ext.data.ark import archive_name, index_rows, write_matrix
 from espnet_ext.data.audio import AudioError, AudioReader
-from espnet_ext.data.datadir import Span
-from espnet_ext.files import atomic_open
+from espnet_ext.data.read_datadir import Span
+from espnet_ext.infra.files import atomic_open
 
 RECORDS = ".shards"
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_ext.data import datadir
+from espnet_ext.data import read_datadir
 from espnet_ext.data.ark import INDEX, archive_name
 from espnet_ext.data.audio import AudioError
-from espnet_ext.data.datadir import Span
 from espnet_ext.data.fbank import compute, window_samples
 from espnet_ext.data.feature_shards import RECORDS, Record, compute_shard, is_finished
-from espnet_ext.files import Stamp, atomic_open
-from espnet_ext.jobs import EXECUTORS, JobError, run_jobs
+from espnet_ext.data.read_datadir import Span
+from espnet_ext.infra.files import Stamp, atomic_open
+from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
 
 __all__ = ["compute", "make_features"]
 VERSION = 1  # of the features: another number makes all of them again
@@ -25,22 +25,22 @@ def make_features(
 ) -> None:
     """Write feats.scp, feats.<shard>.ark, utt2num_frames, stats.npz and the index of a data directory to `dump`."""
     data, dump = Path(data), Path(dump)
-    wanted = datadir.spans(data)
+    wanted = read_datadir.spans(data)
     if not wanted:
         print(f"{data}: text only, no features", file=sys.stderr)
         return
-    prints = datadir.fingerprints(span.path for span in wanted)
+    prints = read_datadir.fingerprints(span.path for span in wanted)
     settings = {"rate": rate, "num_mel": num_mel, "version": VERSION}
     sources = [data / name for name in ("wav.scp", "segments") if (data / name).exists()]
-    stamp = Stamp(dump / INDEX, sources, audio=datadir.digest(sorted(prints.items())), **settings)
+    stamp = Stamp(dump / INDEX, sources, audio=read_datadir.digest(sorted(prints.items())), **settings)
     if stamp.is_current():
         return
     stamp.path.unlink(missing_ok=True)  # from here on the directory may hold a mixture
     for left in dump.glob(".feats.*.tmp"):  # of a run that was killed
         left.unlink()
 
-    shards = [[wanted[i] for i in part] for part in datadir.split(len(wanted))]
-    keys = [datadir.digest([settings, *((span, prints[span.path]) for span in shard)]) for shard in shards]
+    shards = [[wanted[i] for i in part] for part in read_datadir.split(len(wanted))]
+    keys = [read_datadir.digest([settings, *((span, prints[span.path]) for span in shard)]) for shard in shards]
     _compute_missing(data, dump, shards, keys, rate=rate, num_mel=num_mel, nj=nj, executor=executor)
     _merge(dump, len(shards), rate)
     stamp.write()
@@ -61,7 +61,7 @@ def _compute_missing(
     missing = [number for number, key in enumerate(keys) if not is_finished(dump, number, key)]
     if len(missing) < len(shards):
         print(f"{dump}: {len(shards) - len(missing)} of {len(shards)} shards are already there", file=sys.stderr)
-    durations = iter(datadir.seconds(data, [span for number in missing for span in shards[number]]))
+    durations = iter(read_datadir.seconds(data, [span for number in missing for span in shards[number]]))
     run_jobs(
         compute_shard,
         [(number, dump, keys[number], rate, num_mel, shards[number]) for number in missing],

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.data.sampling import BpeSampler, UnigramSampler
-from espnet_ext.files import Stamp, atomic_folder, read_table
+from espnet_ext.infra.files import Stamp, atomic_folder, read_table
 
 BLANK, UNK, EOS = "<blank>", "<unk>", "<sos/eos>"
 TASKS = ("asr", "st", "mt")

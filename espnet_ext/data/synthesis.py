@@ -14,8 +14,8 @@ import espeakng_loader
 import numpy as np
 import soxr
 
-from espnet_ext.files import atomic_open
-from espnet_ext.jobs import run_jobs
+from espnet_ext.infra.files import atomic_open
+from espnet_ext.infra.jobs import run_jobs
 
 RATE = 16000
 CHUNK = 40  # utterances in one job

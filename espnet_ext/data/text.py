@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from espnet_ext.data import datadir
+from espnet_ext.data import read_datadir
 from espnet_ext.data.subwords import Subwords
-from espnet_ext.files import Stamp, atomic_folder, write_json
+from espnet_ext.infra.files import Stamp, atomic_folder, write_json
 
 CHUNK = 20_000  # lines handled at a time
 OFFSETS = struct.Struct("<qq")
@@ -212,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("data", type=Path, help="data directory with text.<lang> files")
     parser.add_argument("dump", type=Path, help="dump directory; each language goes to DUMP/text.<lang>")
     args = parser.parse_args(arguments)
-    tables = [path for path in datadir.tables(args.data) if path.name.startswith(datadir.TEXTS)]
+    tables = [path for path in read_datadir.tables(args.data) if path.name.startswith(read_datadir.TEXTS)]
     if not tables:
         sys.exit(f"error: {args.data}: no text.<lang> here; nothing to index")
     for table in tables:

@@ -1,10 +1,13 @@
-"""One file per system: `model: e2e` in a YAML is `espnet_ext/models/e2e.py`, class `Model`."""
+"""One file per system: `model: e2e` in a YAML is `espnet_ext/models/e2e.py`, class `Model`.
+
+Files that begin with `_` are what several systems share.
+"""
 
 import importlib
 import pkgutil
 from typing import Any
 
-NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_"))
 
 
 def find(name: str) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from espnet_ext.nn.base import Batch, SpeechModel, Stats, mix
+from espnet_ext.models._base import Batch, SpeechModel, Stats, mix
 from espnet_ext.search.ctc import best_path
 from espnet_ext.search.options import Hypothesis, SearchOptions
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
+from espnet_ext.interactive.decoder import InteractiveDecoder, interactive_states
+from espnet_ext.interactive.decoder_cache import PairedDecoder
+from espnet_ext.interactive.two_streams import search_pairs
 from espnet_ext.models import multitask
-from espnet_ext.nn.base import Batch, Memory
-from espnet_ext.nn.interactive import InteractiveDecoder, interactive_states
-from espnet_ext.nn.paired import PairedDecoder
+from espnet_ext.models._base import Batch, Memory
 from espnet_ext.search.beam import Beam
 from espnet_ext.search.options import Hypothesis, SearchOptions, watcher
-from espnet_ext.search.pairs import search_pairs
 
 
 class Model(multitask.Model):

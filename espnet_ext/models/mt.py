@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from espnet_ext.nn.base import BaseModel, Batch, Memory, Stats, with_end, with_start
+from espnet_ext.models._base import BaseModel, Batch, Memory, Stats, with_end, with_start
 from espnet_ext.search.options import Hypothesis, SearchOptions
 
 

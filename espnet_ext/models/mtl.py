@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from espnet_ext.nn.base import Batch, Stats
-from espnet_ext.nn.peers import Peers
+from espnet_ext.models._base import Batch, Stats
+from espnet_ext.models._peers import Peers
 
 
 class Model(Peers):

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from espnet_ext.nn.base import Batch, Memory, SpeechModel, Stats, mix, with_end, with_start
+from espnet_ext.models._base import Batch, Memory, SpeechModel, Stats, mix, with_end, with_start
 from espnet_ext.nn.decoder import TransformerDecoder, stack_streams
 from espnet_ext.search.options import Hypothesis, SearchOptions
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from espnet2.torch_utils.device_funcs import force_gatherable
 
-from espnet_ext.nn.base import Batch, Stats
-from espnet_ext.nn.peers import MimickingPeers
+from espnet_ext.models._base import Batch, Stats
+from espnet_ext.models._peers import MimickingPeers
 
 
 class Model(MimickingPeers):

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from espnet_ext.espnet.encoders import FullContext
 from espnet_ext.models import mt
-from espnet_ext.nn.base import Batch, Memory, SpeechModel, Stats, mix
-from espnet_ext.nn.encoders import FullContext
+from espnet_ext.models._base import Batch, Memory, SpeechModel, Stats, mix
 from espnet_ext.nn.padding import length_mask
 from espnet_ext.search.options import Hypothesis, SearchOptions
 

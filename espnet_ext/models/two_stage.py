@@ -5,10 +5,10 @@ from typing import Any
 import torch
 
 from espnet_ext.models import multitask
-from espnet_ext.nn.base import Batch, Memory, with_start
-from espnet_ext.nn.cache import CachedDecoder
+from espnet_ext.models._base import Batch, Memory, with_start
+from espnet_ext.nn.decoder_cache import CachedDecoder
 from espnet_ext.nn.loss import IGNORE
-from espnet_ext.nn.two_source import TwoSourceDecoder
+from espnet_ext.nn.two_memory_decoder import TwoSourceDecoder
 from espnet_ext.search.beam import search
 from espnet_ext.search.options import Hypothesis, SearchOptions
 

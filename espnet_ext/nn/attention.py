@@ -4,7 +4,7 @@
 
 from torch import Tensor, nn
 
-from espnet_ext.nn.attend import attend
+from espnet_ext.machine.fast_attention import attend
 from espnet_ext.nn.padding import length_mask
 
 

@@ -1,4 +1,4 @@
-"""The Transformer decoder: ESPnet's parameters, teacher-forced here, step by step in cache.py."""
+"""The Transformer decoder: ESPnet's parameters, teacher-forced here, step by step in decoder_cache.py."""
 
 # B batch, L target positions, T memory frames, D width, V vocabulary; N = B S rows of tokens, where the S streams of an
 # utterance stand one after the other (S is 1 where a decoder writes one stream at a time)

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 
 from espnet_ext.data.dataset import SpeechTextData, collate
+from espnet_ext.espnet.task import Experiment, load_experiment
 from espnet_ext.nn.attention import Attention
 from espnet_ext.reporting.fonts import drawable
 from espnet_ext.scoring.texts import ScoringError
-from espnet_ext.task import Experiment, load_experiment
 
 TARGETS = {"asr": "src_text", "st": "text", "mt": "text"}
 Recorded = list[tuple[str, torch.Tensor]]  # (name of the attention, its weights (L, S), the mean over heads)

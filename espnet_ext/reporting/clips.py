@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from espnet_ext.data.audio import AudioError, AudioReader
-from espnet_ext.data.datadir import Span, spans, split
+from espnet_ext.data.read_datadir import Span, spans, split
 
 RATE = 16000
 # MP3 of 16 kHz has 8 to 160 kbit/s; libsndfile puts them on a scale from 1 to 0. This is 16 kbit/s: 2 kB a second.

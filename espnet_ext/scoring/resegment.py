@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_ext.data.datadir import talk_of
+from espnet_ext.data.read_datadir import talk_of
 from espnet_ext.data.text import TextIndex
 from espnet_ext.scoring.metrics import UNSPACED_LANGUAGES, without_punctuation
 

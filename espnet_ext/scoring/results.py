@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from espnet_ext.files import Stamp, atomic_open, write_json
+from espnet_ext.infra.files import Stamp, atomic_open, write_json
 from espnet_ext.scoring.metrics import STREAM_METRICS, ErrorRate, Options, error_metric, make_metric
 from espnet_ext.scoring.significance import Resampling, compare_systems
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references, reference_files

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from espnet_ext.files import read_table
+from espnet_ext.infra.files import read_table
 
 SHOWN = 3  # ids named in a message
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from espnet_ext.files import atomic_open
+from espnet_ext.infra.files import atomic_open
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.history import Epoch
 

@@ -68,7 +68,7 @@ def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 
 def check_names(config: Mapping[str, Any], where: str) -> None:
     """Refuse options that nothing reads."""
-    from espnet_ext.task import default_config
+    from espnet_ext.espnet.task import default_config
 
     check_known(config, default_config(), where)
     for name, value in config.items():
@@ -106,7 +106,7 @@ def names_of_conf(config: Mapping[str, Any], name: str) -> set[str] | None:
     from espnet2.tasks.abs_task import optim_classes, scheduler_classes
 
     from espnet_ext import models
-    from espnet_ext.task import CHOICES, default_config
+    from espnet_ext.espnet.task import CHOICES, default_config
 
     part = name.removesuffix("_conf")
     chosen = {**default_config(), **config}.get(part)

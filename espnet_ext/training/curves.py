@@ -15,7 +15,7 @@ def plot_curves(folder: Path, history: Sequence[Epoch]) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from espnet_ext.files import atomic_open
+    from espnet_ext.infra.files import atomic_open
 
     scores = sorted({key for entry in history for key in entry["valid"] if key.split("_")[0] in SCORES})
     seen = {key for entry in history for key in entry["train"]}

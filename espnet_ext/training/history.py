@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from espnet_ext.files import atomic_open
+from espnet_ext.infra.files import atomic_open
 from espnet_ext.training.errors import TrainError
 
 Epoch = dict[str, Any]  # {"epoch": 3, "step": 120, "lr": 1e-3, ..., "train": {"loss": ...}, "valid": {"acc": ...}}

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from espnet_ext.files import write_json
+from espnet_ext.infra.files import write_json
 
 PACKAGES = ("torch", "espnet", "numpy", "sentencepiece")
 

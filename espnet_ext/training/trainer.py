@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler, AbsEpochStepScheduler, AbsValEpochStepScheduler
 
+from espnet_ext.training import epoch_files
 from espnet_ext.training import options as option_table
-from espnet_ext.training import outputs
 from espnet_ext.training.checkpoint import Checkpoint, Position, remove_leftovers, rng_state, save, set_rng_state
 from espnet_ext.training.curves import plot_curves
 from espnet_ext.training.errors import Interrupted, TrainError, describe_batch
 from espnet_ext.training.history import epochs_since_best
-from espnet_ext.training.init import init_parts
 from espnet_ext.training.meter import Meter
 from espnet_ext.training.options import TrainOptions
 from espnet_ext.training.prefetch import prefetch, to_device
@@ -24,6 +23,7 @@ from espnet_ext.training.provenance import update_run
 from espnet_ext.training.signals import StopRequest, stop_requests
 from espnet_ext.training.step import iterate, make_steppers
 from espnet_ext.training.validate import validate
+from espnet_ext.training.warm_start import init_parts
 
 MAX_BAD_STEPS = 10  # in a row: after these it is not bad luck
 
@@ -130,7 +130,7 @@ class Loop:
             say(f"stopped by signal {stop.number} at {self.checkpoint.saved}; all saved, the same command goes on")
             raise SystemExit(128 + (stop.number or 0)) from None
         if self.rank == 0:
-            outputs.write_model(self.options, self.position)
+            epoch_files.write_model(self.options, self.position)
             plot_curves(self.options.folder, self.position.history)
         if self.distributed:
             torch.distributed.barrier()
@@ -250,8 +250,8 @@ class Loop:
         p.epoch, p.batch, self.meter = p.epoch + 1, 0, Meter()
         self._save()
         if self.rank == 0:
-            outputs.keep_best(o, p)
-            outputs.report(o, entry)
+            epoch_files.keep_best(o, p)
+            epoch_files.report(o, entry)
 
 
 def grouped(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

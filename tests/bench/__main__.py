@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from espnet_ext.files import atomic_open
+from espnet_ext.infra.files import atomic_open
 from espnet_ext.training.provenance import commit
 
 FOLDER = Path(__file__).parent

@@ -13,7 +13,7 @@ import time
 import torch
 
 from tests.bench.train_steps import resident
-from tests.decode_peers import (
+from tests.support.decode_peers import (
     BEAM,
     FRAMES,
     SIZE,
@@ -46,8 +46,8 @@ def features(lengths: list[int]) -> list[torch.Tensor]:
 def make_model(input_layer: str, dtype: str = "fp32", scale: float = 1.0) -> torch.nn.Module:
     from argparse import Namespace
 
-    from espnet_ext.search.precision import prepare
-    from espnet_ext.task import STTask, default_config
+    from espnet_ext.espnet.task import STTask, default_config
+    from espnet_ext.machine.precision import prepare
 
     torch.manual_seed(0)
     tokens = [str(i) for i in range(VOCABULARY)]
@@ -79,7 +79,7 @@ def ours(model: torch.nn.Module, speech: list[torch.Tensor], size: int) -> Timed
 
 def matrix_products(dtype: str, slice_size: int = 4, batch: int = 32) -> Timed:
     """Only the linear layers of what `ours` computes at equal lengths: no search can be faster with these kernels."""
-    from espnet_ext.nn.packed import pack_linear_layers
+    from espnet_ext.machine.onednn_linear import pack_linear_layers
 
     number = torch.bfloat16 if dtype == "bf16" else torch.float32
     memory, width, hidden = FRAMES // 4 - 1, 256, 2048

@@ -31,7 +31,7 @@ def make_data(root: Path, utterances: int) -> None:
     """A dump directory, Kaldi files for ESPnet, and sub-words."""
     from espnet_ext.data import subwords, text
     from espnet_ext.data.ark import INDEX, archive_name, index_rows, write_matrix
-    from espnet_ext.files import write_table
+    from espnet_ext.infra.files import write_table
 
     random = np.random.default_rng(1)
     dump = root / "dump"
@@ -140,7 +140,7 @@ def espnet_arguments(root: Path) -> list[str]:
 
 def work_ours(root: Path, amp: str) -> None:
     """Our task up to its loop, whose train_epoch is then called."""
-    from espnet_ext.task import STTask
+    from espnet_ext.espnet.task import STTask
     from espnet_ext.training.checkpoint import Position
     from espnet_ext.training.trainer import Loop, Trainer
 

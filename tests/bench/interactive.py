@@ -33,7 +33,7 @@ Seconds = dict[str, list[tuple[float, float]]]  # by the clock and of CPU time
 
 
 def make(name: str, size: str) -> torch.nn.Module:
-    from espnet_ext.task import STTask, default_config
+    from espnet_ext.espnet.task import STTask, default_config
 
     width, hidden, encoder, decoder, heads, vocabulary = SIZES[size]
     tokens = ["<blank>", "<unk>", *SPECIAL, *(f"t{i}" for i in range(vocabulary - 9)), "<sos/eos>"]
@@ -92,7 +92,7 @@ def options(model: Any, stream: str, frames: int, **more: Any) -> Any:
 
 def decoding(name: str, size: str, utterances: int) -> Run:
     """Both outputs of a batch of equal lengths."""
-    from espnet_ext.search.precision import prepare
+    from espnet_ext.machine.precision import prepare
 
     name, _, pairing = name.partition(" ")
     given = batch(utterances, FRAMES, (TOKENS, TOKENS), SIZES[size][-1])
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    from espnet_ext.allocator import keep_freed_memory
+    from espnet_ext.machine.process import keep_freed_memory
 
     keep_freed_memory()  # as our training does
     for size in args.sizes:

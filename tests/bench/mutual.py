@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from espnet_ext.allocator import keep_freed_memory
-from espnet_ext.task import STTask
+from espnet_ext.espnet.task import STTask
+from espnet_ext.machine.process import keep_freed_memory
 from espnet_ext.training import options as option_table
 from espnet_ext.training.step import iterate, make_steppers
 

@@ -98,7 +98,7 @@ def make(variant: str) -> Step:
     if who == "espnet":
         from espnet2.tasks.st import STTask as Task
     else:
-        from espnet_ext.task import STTask as Task
+        from espnet_ext.espnet.task import STTask as Task
     model = espnet_model(Task, input_layer)
     if input_layer == "conv1d":  # against Hugging Face's model, which has no dropout inside the feed-forward part
         for name, module in model.named_modules():
@@ -111,7 +111,7 @@ def serve(requests: Connection, variant: str) -> None:
     """A process of its own for one model: takes a step for every type that it is sent, and answers the seconds."""
     torch.set_num_threads(THREADS)
     if variant.startswith("ours"):
-        from espnet_ext.allocator import keep_freed_memory
+        from espnet_ext.machine.process import keep_freed_memory
 
         keep_freed_memory()  # as our training does
     step = make(variant)

@@ -12,14 +12,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # so that it also runs alone, as python3 local/data.py
 
-from espnet_ext.data import prepare, talks
+from espnet_ext.data import segment_yaml, write_datadir
 from espnet_ext.scoring.metrics import without_punctuation
 
 LANGUAGES = ("mb", "fr")
 TUNE = 300  # utterances of the training part to make choices on
 AGAIN = "clone the corpus again"
 
-Utterances = list[prepare.Utterance]
+Utterances = list[write_datadir.Utterance]
 
 
 def plain(text: str, lang: str) -> str:
@@ -34,12 +34,12 @@ def plain(text: str, lang: str) -> str:
 
 def read_part(folder: Path) -> Utterances:
     """Every recording that has both texts; the speaker is the id up to the first `_`."""
-    talks.require(folder, "give --corpus the folder that holds full_corpus_newsplit")
+    segment_yaml.require(folder, "give --corpus the folder that holds full_corpus_newsplit")
     found = []
     for wav in sorted(folder.glob("*.wav")):
-        files = {lang: talks.require(wav.with_suffix(f".{lang}"), AGAIN) for lang in LANGUAGES}
-        texts = {lang: plain(" ".join(talks.read_lines(path)), lang) for lang, path in files.items()}
-        found.append(prepare.Utterance(wav.stem, wav.stem.partition("_")[0], texts, wav))
+        files = {lang: segment_yaml.require(wav.with_suffix(f".{lang}"), AGAIN) for lang in LANGUAGES}
+        texts = {lang: plain(" ".join(segment_yaml.read_lines(path)), lang) for lang, path in files.items()}
+        found.append(write_datadir.Utterance(wav.stem, wav.stem.partition("_")[0], texts, wav))
     if not found:
         raise ValueError(f"{folder}: no *.wav in it; {AGAIN}")
     return found
@@ -82,7 +82,7 @@ def main() -> None:
             "dev_unseen": unseen(dev, everything),
         }
         for name, utterances in sets.items():
-            prepare.update_data_dir(args.data / name, utterances, nj=args.nj)
+            write_datadir.update_data_dir(args.data / name, utterances, nj=args.nj)
     except ValueError as error:
         sys.exit(f"{Path(__file__).name}: {error}")
 

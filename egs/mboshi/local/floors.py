@@ -14,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # so that it also runs alone, as python3 local/floors.py
 
-from espnet_ext.files import atomic_open, read_table
+from espnet_ext.infra.files import atomic_open, read_table
 from espnet_ext.scoring.metrics import Options, make_metric
 from espnet_ext.scoring.significance import Resampling, compare_systems
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references

@@ -17,9 +17,9 @@ import german
 import japanese
 from grammar import Generator
 
-from espnet_ext.data import prepare
+from espnet_ext.data import write_datadir
 from espnet_ext.data.synthesis import NOISES, Utterance, synthesise
-from espnet_ext.files import Stamp
+from espnet_ext.infra.files import Stamp
 
 # Knobs of difficulty. Those of the sentences are on top of grammar.py.
 SNR_DB = (20.0, 30.0)  # drawn evenly for each utterance
@@ -101,13 +101,13 @@ def say(name: str, number: int, text: str, language: str, folder: Path, seed: in
     return key, speaker.name, replace(utterance, path=str(folder / name / f"{key}-{digest}.wav"))
 
 
-def data_dir(name: str, texts: list[dict[str, str]], said: list[Said]) -> list[prepare.Utterance]:
+def data_dir(name: str, texts: list[dict[str, str]], said: list[Said]) -> list[write_datadir.Utterance]:
     """What write_data_dir takes; German speech has only its transcript, as a low-resource corpus does."""
     if not said:
-        return [prepare.Utterance(f"mt-{i:05d}", "text", text) for i, text in enumerate(texts)]
+        return [write_datadir.Utterance(f"mt-{i:05d}", "text", text) for i, text in enumerate(texts)]
     languages = ["de"] if name.endswith("_de") else list(LANGUAGES)
     return [
-        prepare.Utterance(key, speaker, {language: text[language] for language in languages}, utterance.path)
+        write_datadir.Utterance(key, speaker, {language: text[language] for language in languages}, utterance.path)
         for text, (key, speaker, utterance) in zip(texts, said, strict=True)
     ]
 
@@ -137,7 +137,7 @@ def main() -> None:
         stamp = Stamp(args.data / name, sources, size=args.size, seed=args.seed, audio=audio)
         if made or not stamp.is_current():
             stamp.path.unlink(missing_ok=True)  # until all of its files are written
-            prepare.write_data_dir(args.data / name, data_dir(name, texts, said.get(name, [])), nj=args.nj)
+            write_datadir.write_data_dir(args.data / name, data_dir(name, texts, said.get(name, [])), nj=args.nj)
             stamp.write()
 
 

@@ -7,19 +7,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # so that it also runs alone, as python3 local/data.py
 
-from espnet_ext.data import prepare, talks
+from espnet_ext.data import segment_yaml, write_datadir
 
 LANGUAGES = ("de", "es", "fr", "it", "nl", "pt", "ro", "ru", "ja", "zh")  # v1 has the first eight, v2 and v3 de ja zh
 SETS = ("train", "dev", "tst-COMMON", "tst-HE")
 SHORTEST = 0.2  # seconds; in training, less is a cut-off word. A test set keeps all that features can be made of.
 
 
-def read_set(pair: Path, name: str, lang: str) -> list[prepare.Utterance]:
+def read_set(pair: Path, name: str, lang: str) -> list[write_datadir.Utterance]:
     """One set: entry i of the yaml is line i of both texts."""
-    folder = talks.require(pair / "data" / name, "leave this set out with --sets, or unpack the corpus again")
+    folder = segment_yaml.require(pair / "data" / name, "leave this set out with --sets, or unpack the corpus again")
     text = folder / "txt"
-    files = {key: talks.require(text / f"{name}.{key}", "unpack the corpus again") for key in ("yaml", "en", lang)}
-    return talks.read_utterances(files["yaml"], {"en": files["en"], lang: files[lang]}, folder / "wav")
+    files = {
+        key: segment_yaml.require(text / f"{name}.{key}", "unpack the corpus again") for key in ("yaml", "en", lang)
+    }
+    return segment_yaml.read_utterances(files["yaml"], {"en": files["en"], lang: files[lang]}, folder / "wav")
 
 
 def main() -> None:
@@ -32,11 +34,11 @@ def main() -> None:
     parser.add_argument("--nj", type=int, default=2, help="parallel processes (2)")
     args = parser.parse_args()
     try:
-        pair = talks.require(args.corpus / f"en-{args.tgt_lang}", "give --corpus the folder that holds it")
+        pair = segment_yaml.require(args.corpus / f"en-{args.tgt_lang}", "give --corpus the folder that holds it")
         for name in args.sets:
             utterances = read_set(pair, name, args.tgt_lang)
-            shortest = SHORTEST if name == "train" else prepare.SHORTEST
-            prepare.update_data_dir(args.data / name, utterances, nj=args.nj, shortest=shortest)
+            shortest = SHORTEST if name == "train" else write_datadir.SHORTEST
+            write_datadir.update_data_dir(args.data / name, utterances, nj=args.nj, shortest=shortest)
     except ValueError as error:
         sys.exit(f"{Path(__file__).name}: {error}")
 

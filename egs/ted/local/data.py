@@ -10,23 +10,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # so that it also 
 
 import iwslt
 
-from espnet_ext.data import prepare, talks
-from espnet_ext.data.datadir import talk_of
-from espnet_ext.files import write_table
+from espnet_ext.data import segment_yaml, write_datadir
+from espnet_ext.data.read_datadir import talk_of
+from espnet_ext.infra.files import write_table
 
 LANGUAGES = ("de", "fr", "zh", "ja")
 SETS = ("dev2010", "tst2010", "tst2013", "tst2014", "tst2015")
 SHORTEST = 0.2  # seconds; in training, less is a cut-off word
 HELD_OUT = 2000  # utterances to validate on, but not over a tenth of all
 
-Utterances = list[prepare.Utterance]
+Utterances = list[write_datadir.Utterance]
 
 
 def read_train(corpus: Path, lang: str) -> Utterances:
-    folder = talks.require(corpus / "train" / "iwslt-corpus", "give --corpus the folder that holds train and the sets")
+    folder = segment_yaml.require(
+        corpus / "train" / "iwslt-corpus", "give --corpus the folder that holds train and the sets"
+    )
     parallel = folder / "parallel"
-    files = {end: talks.require(parallel / f"train.{end}", iwslt.AGAIN) for end in ("yaml", "en", lang)}
-    return talks.read_utterances(files["yaml"], {"en": files["en"], lang: files[lang]}, folder / "wav")
+    files = {end: segment_yaml.require(parallel / f"train.{end}", iwslt.AGAIN) for end in ("yaml", "en", lang)}
+    return segment_yaml.read_utterances(files["yaml"], {"en": files["en"], lang: files[lang]}, folder / "wav")
 
 
 def hold_out(utterances: Utterances, wanted: int) -> tuple[Utterances, Utterances]:
@@ -44,7 +46,7 @@ def hold_out(utterances: Utterances, wanted: int) -> tuple[Utterances, Utterance
 
 
 def write_evaluation_set(folder: Path, found: iwslt.EvaluationSet, nj: int) -> None:
-    prepare.update_data_dir(folder, found.utterances, nj=nj)
+    write_datadir.update_data_dir(folder, found.utterances, nj=nj)
     for lang, rows in found.references.items():
         write_table(folder / f"reference.{lang}", rows)
     if found.empty:
@@ -67,9 +69,11 @@ def main() -> None:
         everything = read_train(corpus, args.tgt_lang)
         train, dev = hold_out(everything, min(HELD_OUT, len(everything) // 10))
         for name, part in (("train", train), ("dev", dev)):
-            prepare.update_data_dir(args.data / name, part, nj=args.nj, shortest=SHORTEST)
+            write_datadir.update_data_dir(args.data / name, part, nj=args.nj, shortest=SHORTEST)
         for name in args.sets:
-            folder = talks.require(corpus / name / f"IWSLT.{name}", "leave this set out with --sets, or unpack it")
+            folder = segment_yaml.require(
+                corpus / name / f"IWSLT.{name}", "leave this set out with --sets, or unpack it"
+            )
             found = iwslt.read_evaluation_set(folder, f"IWSLT.TED.{name}.{pair}", ["en", args.tgt_lang])
             write_evaluation_set(args.data / name, found, args.nj)
     except ValueError as error:

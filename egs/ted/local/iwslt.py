@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from espnet_ext.data import prepare, talks
+from espnet_ext.data import segment_yaml, write_datadir
 
 AGAIN = "unpack the corpus again"
 ELEMENT = re.compile(r"<doc\b[^>]*\bdocid=\"([^\"]*)\"|<seg\b[^>]*>(.*?)</seg>", re.DOTALL)
@@ -16,25 +16,29 @@ ELEMENT = re.compile(r"<doc\b[^>]*\bdocid=\"([^\"]*)\"|<seg\b[^>]*>(.*?)</seg>",
 class EvaluationSet:
     """Utterances without texts, and the references of each language by `<talk>_r<number>`."""
 
-    utterances: list[prepare.Utterance]
+    utterances: list[write_datadir.Utterance]
     references: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)  # references that say nothing in some language
 
 
 def read_evaluation_set(folder: Path, stem: str, langs: Sequence[str]) -> EvaluationSet:
     """`folder` holds <stem>.yaml, <stem>.<lang>.xml, wavs/ and FILE_ORDER, which says which talks belong to the set."""
-    segments_file = talks.require(folder / f"{stem}.yaml", AGAIN)
-    order_file = talks.require(folder / "FILE_ORDER", AGAIN)
-    order = [Path(line.strip()).name.removesuffix(".wav") for line in talks.read_lines(order_file) if line.strip()]
-    segments = [s for s in talks.read_segments(segments_file) if Path(s.wav).stem in set(order)]
+    segments_file = segment_yaml.require(folder / f"{stem}.yaml", AGAIN)
+    order_file = segment_yaml.require(folder / "FILE_ORDER", AGAIN)
+    order = [
+        Path(line.strip()).name.removesuffix(".wav") for line in segment_yaml.read_lines(order_file) if line.strip()
+    ]
+    segments = [s for s in segment_yaml.read_segments(segments_file) if Path(s.wav).stem in set(order)]
     silent = set(order) - {Path(s.wav).stem for s in segments}
     if silent:
         raise ValueError(
             f"{segments_file}: no segment of {', '.join(sorted(silent))}, which {order_file} names; {AGAIN}"
         )
-    keys = talks.utterance_ids(segments)
-    found = EvaluationSet([talks.as_utterance(k, s, {}, folder / "wavs") for k, s in zip(keys, segments, strict=True)])
-    files = {lang: talks.require(folder / f"{stem}.{lang}.xml", AGAIN) for lang in langs}
+    keys = segment_yaml.utterance_ids(segments)
+    found = EvaluationSet(
+        [segment_yaml.as_utterance(k, s, {}, folder / "wavs") for k, s in zip(keys, segments, strict=True)]
+    )
+    files = {lang: segment_yaml.require(folder / f"{stem}.{lang}.xml", AGAIN) for lang in langs}
     documents = {lang: read_xml(path) for lang, path in files.items()}
     for talk in order:
         _add_references(found, talk, documents, files)
@@ -82,7 +86,7 @@ def _add_references(
         raise ValueError(f"{files[min(files)].parent}: talk {talk} has {shown} segments; they must be as many; {AGAIN}")
     for i, rows in enumerate(zip(*lines.values(), strict=True), 1):
         key = f"{talk}_r{i:05d}"
-        if not all(row.strip(prepare.INVISIBLE) for row in rows):
+        if not all(row.strip(write_datadir.INVISIBLE) for row in rows):
             found.empty.append(key)
             continue
         for lang, row in zip(lines, rows, strict=True):

@@ -1,0 +1,1 @@
+"""What adapts ESPnet: its task interface, its encoders mended, its experiments read."""

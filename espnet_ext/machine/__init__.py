@@ -1,0 +1,1 @@
+"""What can this machine do: number formats, fast kernels for it, what a run asks of its process."""

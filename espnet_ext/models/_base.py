@@ -1,0 +1,194 @@
+"""What the systems share: encoding speech, the losses of one output stream, statistics.
+
+B batch, T frames, L tokens, D width, V vocabulary.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import torch
+from espnet2.asr.ctc import CTC
+from espnet2.torch_utils.device_funcs import force_gatherable
+from espnet2.train.abs_espnet_model import AbsESPnetModel
+from torch import nn
+
+from espnet_ext.nn.decoder_cache import CachedDecoder
+from espnet_ext.nn.loss import IGNORE, accuracy, smoothed_cross_entropy
+from espnet_ext.search.beam import search
+from espnet_ext.search.ctc import CTCPrefix
+from espnet_ext.search.options import Hypothesis, SearchOptions, stream_options
+
+SLICE = 1200  # frames that a CPU encodes at a time when it decodes
+Batch = dict[str, torch.Tensor]
+Stats = dict[str, torch.Tensor]
+Memory = tuple[torch.Tensor, torch.Tensor]  # an encoder's states (B, T, D) and their lengths
+
+
+def with_start(tokens_BL: torch.Tensor, start: int, end: int) -> torch.Tensor:
+    """What a decoder reads: the start token, then the target with its padding overwritten."""
+    return nn.functional.pad(tokens_BL.masked_fill(tokens_BL == IGNORE, end), (1, 0), value=start)
+
+
+def with_end(tokens_BL: torch.Tensor, lengths_B: torch.Tensor, end: int) -> torch.Tensor:
+    """What a decoder must write: the target, then the end token, then padding."""
+    padded = nn.functional.pad(tokens_BL, (0, 1), value=IGNORE)
+    return padded.scatter(1, lengths_B[:, None], end)
+
+
+def scale_embeddings(part: nn.Module) -> nn.Module:
+    """Start embeddings at the scale of the positions: times sqrt(D), torch's default would drown them."""
+    for module in part.modules():
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
+    return part
+
+
+class BaseModel(AbsESPnetModel):
+    """A system: it says what it reads, and computes `loss`."""
+
+    data_names: tuple[str, ...]  # of a training batch
+    streams: tuple[str, ...]  # that it writes: asr, st, mt
+    inputs: tuple[str, ...]  # that decoding needs
+    search_defaults: dict[str, dict[str, Any]] = {}  # search options of a stream that are not SearchOptions' own
+    reads: dict[str, str] = {}  # of a system with several inputs: the one that each stream is made from
+    peers: tuple[str, ...] = ()  # children that are systems themselves
+    phases: tuple[str, ...] = ()  # peers that learn in turn, each with an optimizer; forward is told which as `phase`
+    iteration = 0  # the optimizer step being made, counted from 1; the training loop sets it
+    composed_of: tuple[str, ...] = ()  # the systems whose experiments make up this one, which is then not trained
+
+    def __init__(
+        self,
+        lsm_weight: float = 0.1,
+        length_normalized_loss: bool = False,
+        share_decoder_input_output_embed: bool = False,
+    ) -> None:
+        super().__init__()
+        self.share_output = share_decoder_input_output_embed
+        self.lsm_weight = lsm_weight
+        self.length_normalized_loss = length_normalized_loss
+
+    def forward(self, **batch: torch.Tensor) -> tuple[torch.Tensor, Stats, torch.Tensor]:
+        loss, stats = self.loss(batch)
+        size = batch[self.data_names[0]].size(0)
+        return force_gatherable((loss, {"loss": loss.detach(), **stats}, size), loss.device)
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
+        """The training loss of a batch and what to report beside it."""
+        raise TypeError(f"{type(self).__module__}: a model must define loss(batch)")
+
+    def streams_from(self, names: Collection[str]) -> tuple[str, ...]:
+        """The streams that can be written from these inputs."""
+        return tuple(stream for stream in self.streams if self.reads.get(stream, self.inputs[0]) in names)
+
+    def search_options(self, conf: dict[str, Any] | None) -> dict[str, SearchOptions]:
+        """What a configuration's `decode:` section says, for each stream."""
+        return stream_options(conf or {}, self.streams, self.search_defaults)
+
+    def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
+        """The n best hypotheses of each utterance for every stream that the system writes."""
+        raise TypeError(f"{type(self).__module__}: a model must define decode(batch, options)")
+
+    def search(
+        self,
+        decoder: nn.Module,
+        memory: tuple[torch.Tensor, torch.Tensor],
+        start_tokens: list[int],
+        end: int,
+        options: SearchOptions,
+        ctc: CTC | None = None,
+    ) -> list[list[Hypothesis]]:
+        """Beam search of one decoder over the encoder's states, with its CTC branch if the options say so."""
+        memory_BTD, lengths_B = memory
+        prefix = self.ctc_prefix(ctc, memory, options)
+        return search(CachedDecoder(decoder, memory_BTD, lengths_B), lengths_B, start_tokens, end, options, prefix)
+
+    def ctc_prefix(self, ctc: CTC | None, memory: Memory, options: SearchOptions) -> CTCPrefix | None:
+        """Prefix scores of a CTC branch, if the options say so."""
+        if options.ctc_weight == 0:
+            return None
+        if ctc is None:
+            raise ValueError(f"decode option ctc_weight: {options.ctc_weight}, but this stream has no CTC; set 0")
+        return CTCPrefix(ctc.ctc_lo(memory[0]).float().log_softmax(-1), memory[1])
+
+    def collect_feats(self, **batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {}
+
+    def share_embeddings(self, decoder: nn.Module, source: nn.Embedding | None = None) -> None:
+        """Let the output layer, and the source's embedding if given, be the decoder's input embedding."""
+        embedding = decoder.embed[0]
+        if self.share_output:
+            decoder.output_layer.weight = embedding.weight
+        if source is not None:
+            if source.weight.shape != embedding.weight.shape:
+                raise ValueError(
+                    f"share_encoder_decoder_input_embed: source and target have {source.num_embeddings} and "
+                    f"{embedding.num_embeddings} tokens; use subwords: joint"
+                )
+            source.weight = embedding.weight
+
+    def attention_loss(
+        self,
+        decoder: nn.Module,
+        memory: tuple[torch.Tensor, torch.Tensor],
+        tokens_BL: torch.Tensor,
+        lengths_B: torch.Tensor,
+        start: int,
+        end: int,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The decoder's smoothed cross entropy over a target, and its accuracy."""
+        logits_BLV = decoder(*memory, with_start(tokens_BL, start, end), lengths_B + 1)
+        return self.token_loss(logits_BLV, with_end(tokens_BL, lengths_B, end))
+
+    def token_loss(self, logits_BLV: torch.Tensor, targets_BL: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        loss = smoothed_cross_entropy(logits_BLV, targets_BL, self.lsm_weight, self.length_normalized_loss)
+        return loss, accuracy(logits_BLV, targets_BL)
+
+
+class SpeechModel(BaseModel):
+    """A system that reads speech features (or a waveform, with one of ESPnet's frontends)."""
+
+    def __init__(self, parts: Any, **conf: Any) -> None:
+        super().__init__(**conf)
+        self.frontend = parts.frontend()
+        self.specaug = parts.specaug()
+        self.normalize = parts.normalize(self.frontend)
+        self.encoder = parts.encoder(self.frontend)
+
+    def encode(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encoder states (B, T, D) and their lengths."""
+        with torch.autocast(speech.device.type, enabled=False):
+            x, lengths_B = speech, speech_lengths
+            if self.frontend is not None:
+                x, lengths_B = self.frontend(x, lengths_B)
+            if self.normalize is not None or self.specaug is not None:
+                x = x.clone()  # ESPnet's GlobalMVN and masks work in place, and the batch may be read again
+            if self.normalize is not None:
+                x, lengths_B = self.normalize(x, lengths_B)
+            if self.specaug is not None and self.training:
+                # After normalisation, unlike ESPnet: a masked patch then has the mean's value, not silence's.
+                x, lengths_B = self.specaug(x, lengths_B)
+        memory_BTD, lengths_B, _ = self.encoder(x, lengths_B)
+        return memory_BTD, lengths_B
+
+    def encode_slices(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `encode`, a few utterances at a time on a CPU, whose cache then holds what passes between the layers."""
+        size = len(speech) if speech.is_cuda else max(1, SLICE // speech.size(1))
+        slices = zip(speech.split(size), speech_lengths.split(size))
+        memories, lengths = zip(*(self.encode(x_BTF, lengths_B) for x_BTF, lengths_B in slices))
+        longest = max(x_BTD.size(1) for x_BTD in memories)
+        padded = [nn.functional.pad(x_BTD, (0, 0, 0, longest - x_BTD.size(1))) for x_BTD in memories]
+        return torch.cat(padded), torch.cat(lengths)
+
+    def ctc_loss(
+        self, ctc: CTC, memory: tuple[torch.Tensor, torch.Tensor], tokens_BL: torch.Tensor, lengths_B: torch.Tensor
+    ) -> torch.Tensor:
+        return ctc(*memory, tokens_BL, lengths_B)
+
+
+def mix(weight: float, first: torch.Tensor | None, second: torch.Tensor | None) -> torch.Tensor:
+    """weight * first + (1 - weight) * second, where a loss of weight 0 need not exist."""
+    if first is None or weight == 0.0:
+        return second
+    if second is None or weight == 1.0:
+        return first
+    return weight * first + (1 - weight) * second

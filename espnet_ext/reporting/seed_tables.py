@@ -1,0 +1,67 @@
+"""The tables of systems trained with several seeds: means with their spread, and every pair of systems."""
+
+import itertools
+from typing import Any
+
+from espnet_ext.reporting.tables import METRIC_NAMES, NOTHING, Cell, Row, Table, origins, score_cells, score_columns
+from espnet_ext.scoring.metrics import LOWER_IS_BETTER
+from espnet_ext.scoring.results import Experiments, read_result
+from espnet_ext.scoring.seed_scores import is_shared, read_seeds
+
+MEANS = (
+    "Means over {n} trainings, with seeds {seeds}. Letters: the systems that this one beats by paired bootstrap of the "
+    "means (a resample draws utterances, the same for all seeds of all systems), small for p < 0.05 and capital for "
+    "p < 0.01. p says what other utterances would change, the spread what other seeds would."
+)
+ONCE = " One training serves all seeds, as itself and where others start from it: {systems}."
+PAIRS = (
+    "Difference of the means, p of the paired bootstrap of the means, and in how many of the {n} seeds the same system "
+    "is better with p < 0.05 by the paired bootstrap of that seed alone."
+)
+
+
+def seed_tables(where: Experiments, seeds: list[int], systems: list[str], test_set: str) -> list[Table]:
+    """Mean and standard deviation of every system; then the differences of every two."""
+    comparison = read_seeds(where, seeds, systems, test_set)["streams"]
+    columns = [(stream, m) for stream, m in score_columns(where.src_lang) if stream in comparison]
+    letters = dict(zip(systems, "abcdefghijklmnopqrstuvwxyz", strict=False))
+    names = [f"{stream.upper()} {METRIC_NAMES[metric]}" for stream, metric in columns]
+    title = f"{test_set}, over {len(seeds)} seeds"
+    means = Table(test_set, ["System", *names], [], title=title, shows_interval=True)
+    means.interval_is = f"the standard deviation over seeds (n = {len(seeds)})"
+    means.note = MEANS.format(n=len(seeds), seeds=", ".join(map(str, seeds)))
+    once = [s for s in systems if all(is_shared(place, s) for place in where.of_seeds(seeds)[1:])]
+    if once:
+        means.note += ONCE.format(systems=", ".join(once))
+    cells = {(s, m): score_cells(as_scores(comparison[s][m]), m, letters) for s, m in columns}
+    for system in systems:
+        row = [cells[column].get(system, Cell(NOTHING)) for column in columns]
+        means.rows.append(Row(system, letters[system], row))
+    means.signatures = {name: comparison[s][m]["signature"] for name, (s, m) in zip(names, columns, strict=True)}
+    for place in where.of_seeds(seeds):
+        means.footnotes += origins({system: read_result(place, system, test_set) for system in systems})
+    pairs = Table(test_set, ["Pair", *names], [], title=f"{title}: pairs", interval_is="")
+    pairs.note = PAIRS.format(n=len(seeds))
+    for a, b in itertools.combinations(systems, 2):
+        row = [_pair(comparison[stream][metric], metric, a, b, len(seeds)) for stream, metric in columns]
+        if any(cell.text != NOTHING for cell in row):
+            pairs.rows.append(Row(f"{a} − {b}", "", row))
+    return [means, pairs] if pairs.rows else [means]
+
+
+def as_scores(compared: dict[str, Any]) -> dict[str, Any]:
+    """Means in the place of scores, standard deviations in that of intervals."""
+    return {
+        "systems": {name: {"score": row["mean"], "ci": row["sd"]} for name, row in compared["systems"].items()},
+        "p": compared["p"],
+    }
+
+
+def _pair(compared: dict[str, Any], metric: str, a: str, b: str, seeds: int) -> Cell:
+    """`+3.1 (p 0.001; 3 of 3)`."""
+    rows = compared["systems"]
+    if a not in rows or b not in rows:
+        return Cell(NOTHING)
+    difference = rows[a]["mean"] - rows[b]["mean"]
+    better, worse = (a, b) if (difference > 0) != (metric in LOWER_IS_BETTER) else (b, a)
+    return Cell(f"{difference:+.1f} (p {compared['p'][a][b]:.3f}; {compared['wins'][better][worse]} of {seeds})")

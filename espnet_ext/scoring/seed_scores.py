@@ -1,0 +1,146 @@
+"""Systems trained with several seeds: mean and spread of every score, and whether two systems differ.
+
+`exp/seeds.<test_set>.json` holds both. R resamples, N utterances, K counts.
+"""
+
+import math
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from espnet_ext.infra.files import Stamp, write_json
+from espnet_ext.scoring.metrics import LOWER_IS_BETTER, STREAM_METRICS, Metric, Options, make_metric
+from espnet_ext.scoring.results import (
+    STREAMS,
+    Experiments,
+    present,
+    read_json,
+    read_result,
+    read_significance,
+    score_test_set,
+)
+from espnet_ext.scoring.significance import Resampling, p_value
+from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references
+
+LEVEL = 0.05  # of the tests counted over seeds
+
+
+def seeds_file(where: Experiments, test_set: str) -> Path:
+    return where.exp / f"seeds.{test_set}.json"
+
+
+def present_in_all(
+    where: Experiments, seeds: list[int], systems: list[str], test_set: str, allow_missing: bool
+) -> list[str]:
+    """The systems that can be scored with every seed."""
+    for place in where.of_seeds(seeds):
+        systems = present(place, systems, test_set, allow_missing)
+    return systems
+
+
+def score_seeds(where: Experiments, seeds: list[int], systems: list[str], test_set: str, options: Options) -> None:
+    """Write the comparison over seeds, after the scores of each seed but the first, which are there."""
+    places = where.of_seeds(seeds)
+    for place in places[1:]:
+        score_test_set(place, systems, test_set, options)
+    for seed, place in zip(seeds, places, strict=True):
+        check_seed(place, seed, systems, test_set)
+    inputs = [place.significance(test_set) for place in places]
+    inputs += [p.result(s, test_set) / f"hyp.{x}" for p in places for s in systems for x in p.streams(s, test_set)]
+    versions = [version("sacrebleu"), version("jiwer")]
+    output = seeds_file(where, test_set)
+    settings = {"seeds": seeds, "systems": systems, "options": asdict(options)}
+    stamp = Stamp(output, inputs, **settings, versions=versions)
+    if stamp.is_current():
+        return
+    streams = {}
+    for stream in STREAMS:
+        having = [s for s in systems if all(stream in place.streams(s, test_set) for place in places)]
+        if having:
+            streams[stream] = _compare_stream(places, having, test_set, stream, options)
+    write_json(output, {"test_set": test_set, **settings, "streams": streams})
+    stamp.write()
+
+
+def is_shared(place: Experiments, system: str) -> bool:
+    """Whether the first seed's system stands for that of another seed: run.sh --once links it."""
+    return (place.exp / system).is_symlink()
+
+
+def check_seed(place: Experiments, seed: int, systems: list[str], test_set: str) -> None:
+    """What lies there must be of this seed, as far as it says."""
+    for system in systems:
+        if is_shared(place, system):
+            continue
+        found = read_result(place, system, test_set)["seed"]
+        if found not in (None, seed):
+            raise ScoringError(
+                f"{place.result(system, test_set)} is of seed {found}, not {seed}: the first of --seeds lies in the "
+                "folder of the experiments itself, seed N in seedN/ there"
+            )
+
+
+def _compare_stream(
+    places: list[Experiments], systems: list[str], test_set: str, stream: str, options: Options
+) -> dict[str, Any]:
+    first = places[0]
+    ids, references = read_references(first.data / test_set, first.language(stream))
+    texts = {
+        system: [read_hypotheses(place.result(system, test_set) / f"hyp.{stream}", ids) for place in places]
+        for system in systems
+    }
+    resampling = Resampling.draw(len(ids), options.samples, options.seed)
+    compared = {}
+    for name in STREAM_METRICS[stream]:
+        metric = make_metric(name, references, options)
+        statistics = {system: [metric.statistics(text) for text in each] for system, each in texts.items()}
+        compared[name] = compare_means(metric, statistics, resampling)
+        by_seed = [read_significance(place, systems, test_set)["streams"][stream][name] for place in places]
+        compared[name]["wins"] = count_wins(by_seed, systems, -1 if name in LOWER_IS_BETTER else 1)
+    return compared
+
+
+def compare_means(metric: Metric, statistics: dict[str, list[np.ndarray]], resampling: Resampling) -> dict[str, Any]:
+    """Mean and spread over seeds, and p for the difference of two means.
+
+    One draw of utterances serves all seeds of all systems; in each, a system's score is the mean over its seeds.
+    """
+    scores = {name: np.array([metric.score(c_NK.sum(0)) for c_NK in each]) for name, each in statistics.items()}
+    means_R = {
+        name: np.sort([resampling.scores(metric, c_NK) for c_NK in each], axis=0).mean(0)  # in any order of seeds
+        for name, each in statistics.items()
+    }
+    mean = {name: math.fsum(each) / len(each) for name, each in scores.items()}
+    return {
+        "signature": metric.signature(bs=len(resampling.counts_RN), seed=resampling.seed),
+        "systems": {
+            name: {"scores": each.tolist(), "mean": mean[name], "sd": float(each.std(ddof=1)), "n": len(each)}
+            for name, each in scores.items()
+        },
+        "p": {
+            a: {b: p_value(means_R[a], means_R[b], mean[a] - mean[b]) for b in statistics if b != a} for a in statistics
+        },
+    }
+
+
+def count_wins(by_seed: list[dict[str, Any]], systems: list[str], sign: int) -> dict[str, dict[str, int]]:
+    """In how many seeds a system beats another with p < 0.05 by the paired bootstrap of that seed."""
+
+    def wins(seed: dict[str, Any], a: str, b: str) -> bool:
+        difference = seed["systems"][a]["score"] - seed["systems"][b]["score"]
+        return sign * difference > 0 and seed["p"][a][b] < LEVEL
+
+    return {a: {b: sum(wins(seed, a, b) for seed in by_seed) for b in systems if b != a} for a in systems}
+
+
+def read_seeds(where: Experiments, seeds: list[int], systems: list[str], test_set: str) -> dict[str, Any]:
+    path = seeds_file(where, test_set)
+    if not path.exists():
+        raise ScoringError(f"{path} does not exist: score the systems with the same --seeds first (stage 9)")
+    comparison = read_json(path)
+    if comparison["seeds"] != seeds or set(systems) - set(comparison["systems"]):
+        raise ScoringError(f"{path} is of other seeds or systems: score them together with the same --seeds (stage 9)")
+    return comparison
