@@ -16,6 +16,7 @@ from typing import Any
 from espnet_ext.data.ark import INDEX
 from espnet_ext.infra.files import Stamp, atomic_open, write_json, write_table
 from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
+from espnet_ext.infra.streams import STREAMS
 from espnet_ext.search.options import Hypothesis, SearchOptions
 
 DTYPES = ("fp32", "bf16", "int8")
@@ -71,7 +72,7 @@ def open_data(settings: Settings, experiment: Any) -> Any:
 def given_inputs(settings: Settings, experiment: Any) -> list[str]:
     """What the system reads, the size of batches first; if it can do with less, what of it the set has."""
     model = experiment.model
-    if not model.reads:
+    if len(model.inputs) == 1:
         return list(model.inputs)
     speech = INDEX if units_per_second(model, "speech") == FRAMES else "wav.scp"
     places = {"speech": speech, "src_text": f"text.{experiment.config['src_lang']}/meta.json"}
@@ -91,30 +92,18 @@ def decode_batch(model: Any, batch: dict[str, Any], options: dict[str, SearchOpt
     import torch
 
     results = {}
-    for stream_group, names in input_groups(model, batch, options):
-        name = names[0]
+    for name in (name for name in model.inputs if name in batch):  # what cannot be made from the batch is left out
+        streams = {stream: value for stream, value in options.items() if STREAMS[stream].reads == name}
         long_B = batch[f"{name}_lengths"] >= SHORTEST[name] * units_per_second(model, name) // FRAMES
         found = {}
         if bool(long_B.any()):
-            keys = [key for name in names for key in (name, f"{name}_lengths")]
+            given = {key: batch[key][long_B].to(device) for key in (name, f"{name}_lengths")}
             with torch.inference_mode():
-                found = model.decode({key: batch[key][long_B].to(device) for key in keys}, stream_group)
-        for stream in stream_group:
+                found = model.decode(given, streams)
+        for stream in streams:
             rest = iter(found.get(stream, []))
             results[stream] = [next(rest) if long else [Hypothesis()] for long in long_B.tolist()]
     return results
-
-
-def input_groups(
-    model: Any, batch: dict[str, Any], options: dict[str, SearchOptions]
-) -> Iterator[tuple[dict[str, SearchOptions], list[str]]]:
-    """The streams that are searched together, and what they read; streams whose input is not there are left out."""
-    if not model.reads:
-        yield options, list(model.inputs)
-        return
-    for name in model.inputs:
-        if name in batch:
-            yield {stream: value for stream, value in options.items() if model.reads[stream] == name}, [name]
 
 
 def decode_shard(settings: Settings, path: Path, batches: list[list[int]]) -> None:
@@ -205,7 +194,7 @@ def write_results(settings: Settings, experiment: Any, data: Any, paths: list[Pa
     name = given_inputs(settings, experiment)[0]
     streams = [stream for stream in model.streams if not keys or stream in found[keys[0]]]
     for stream in streams:
-        lang = experiment.config.get("src_lang" if stream == "asr" else "tgt_lang")
+        lang = STREAMS[stream].of(experiment.config.get("src_lang"), experiment.config.get("tgt_lang"))
         texts = as_references_are_cut({key: found[key][stream][0]["text"] for key in keys}, settings.dump, lang)
         write_table(settings.out / f"hyp.{stream}", texts.items())
         with atomic_open(settings.out / f"nbest.{stream}.jsonl") as lines:

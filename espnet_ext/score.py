@@ -20,9 +20,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=12345, help="seed of the resamples")
     parser.add_argument("--results", type=Path, help="also write the tables to this file, such as RESULTS.md")
     options = parser.parse_args(argv)
-    from espnet_ext.scoring.metrics import tokenizer_of
+    from espnet_ext.infra.languages import bleu_tokenizer
 
-    options.bleu_tokenize = options.bleu_tokenize or tokenizer_of(options.tgt_lang)
+    options.bleu_tokenize = options.bleu_tokenize or bleu_tokenizer(options.tgt_lang)
     return options
 
 

@@ -18,10 +18,11 @@ import numpy as np
 from espnet_ext.data.audio import AudioError, read
 from espnet_ext.data.input_files import InputError, expand
 from espnet_ext.data.pauses import cut
+from espnet_ext.infra.languages import is_spaced
+from espnet_ext.infra.streams import STREAMS
 
 RATE = 16000
 LONGEST = 20.0  # seconds
-UNSPACED = ("zh", "ja")
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Translation:
         timed = all(piece.start is not None for piece in self.pieces)
         joined = {}
         for stream, language in self.languages.items():
-            between = "\n" if not timed else "" if language in UNSPACED else " "
+            between = "\n" if not timed else " " if is_spaced(language) else ""
             joined[stream] = between.join(text for piece in self.pieces if (text := piece.texts[stream]) or not timed)
         return joined
 
@@ -98,7 +99,7 @@ class Translator:
         changes = {} if beam is None else {"beam": beam}
         self.options = {stream: value.replace(**changes) for stream, value in options.items()}
         written = model.streams_from(model.inputs[:1])
-        named = {stream: config["src_lang" if stream == "asr" else "tgt_lang"] for stream in written}
+        named = {stream: STREAMS[stream].of(config["src_lang"], config["tgt_lang"]) for stream in written}
         self.languages = {stream: language or stream for stream, language in named.items()}
         reader = getattr(model, model.composed_of[0]) if model.composed_of else model
         self.reads_waveform = getattr(reader, "frontend", None) is not None  # some systems of ESPnet do

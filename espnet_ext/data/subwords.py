@@ -12,11 +12,11 @@ from typing import Any
 
 from espnet_ext.data.sampling import BpeSampler, UnigramSampler
 from espnet_ext.infra.files import Stamp, atomic_folder, read_table
+from espnet_ext.infra.languages import is_spaced
 
 BLANK, UNK, EOS = "<blank>", "<unk>", "<sos/eos>"
 TASKS = ("asr", "st", "mt")
 TYPES = ("unigram", "bpe", "char")
-UNSPACED = {"zh", "ja"}  # written without spaces: a word-start mark would only cost one token a sentence
 THREADS = 4  # fixed: the sums of a training, and so the model, depend on their number
 HUGE = 500_000  # a size that no text can fill; char then takes what there is
 SENTENCES = 1_000_000  # more lines than this are thinned evenly
@@ -149,7 +149,8 @@ def train(
             eos_id=-1,
             control_symbols=specials,
             normalization_rule_name="identity",  # references stay what they are
-            add_dummy_prefix=not set(langs) <= UNSPACED,
+            # without spaces a word-start mark would only cost one token a sentence
+            add_dummy_prefix=any(map(is_spaced, langs)),
             max_sentence_length=1 << 20,  # SentencePiece silently leaves out longer lines; its default is 4192 bytes
             num_threads=THREADS,
             minloglevel=2,

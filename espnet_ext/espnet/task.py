@@ -37,6 +37,7 @@ from espnet_ext import interop, models
 from espnet_ext.data.subwords import own_subwords
 from espnet_ext.espnet.encoders import ENCODERS
 from espnet_ext.espnet.normalize import GlobalMVN
+from espnet_ext.infra.streams import STREAMS
 from espnet_ext.machine.fast_dropout import use_fast_dropout
 from espnet_ext.machine.process import keep_freed_memory
 from espnet_ext.models._base import scale_embeddings
@@ -252,7 +253,7 @@ class Experiment:
 
     def text(self, stream: str, tokens: list[int]) -> str:
         """What the tokens of a stream say, on one line."""
-        subwords = self.src_subwords if stream == "asr" else self.tgt_subwords
+        subwords = STREAMS[stream].of(self.src_subwords, self.tgt_subwords)
         return " ".join(subwords.decode(tokens).split())
 
 

@@ -12,6 +12,7 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import nn
 
+from espnet_ext.infra.streams import STREAMS
 from espnet_ext.nn.decoder_cache import CachedDecoder
 from espnet_ext.nn.loss import IGNORE, accuracy, smoothed_cross_entropy
 from espnet_ext.search.beam import search
@@ -47,14 +48,17 @@ class BaseModel(AbsESPnetModel):
     """A system: it says what it reads, and computes `loss`."""
 
     data_names: tuple[str, ...]  # of a training batch
-    streams: tuple[str, ...]  # that it writes: asr, st, mt
-    inputs: tuple[str, ...]  # that decoding needs
+    streams: tuple[str, ...] = ()  # that it writes, of infra.streams.STREAMS
+    inputs: tuple[str, ...] = ()  # that its streams are made from; of several, decoding takes those that are there
     search_defaults: dict[str, dict[str, Any]] = {}  # search options of a stream that are not SearchOptions' own
-    reads: dict[str, str] = {}  # of a system with several inputs: the one that each stream is made from
     peers: tuple[str, ...] = ()  # children that are systems themselves
     phases: tuple[str, ...] = ()  # peers that learn in turn, each with an optimizer; forward is told which as `phase`
     iteration = 0  # the optimizer step being made, counted from 1; the training loop sets it
     composed_of: tuple[str, ...] = ()  # the systems whose experiments make up this one, which is then not trained
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.inputs = tuple(dict.fromkeys(STREAMS[stream].reads for stream in cls.streams))
 
     def __init__(
         self,
@@ -78,7 +82,7 @@ class BaseModel(AbsESPnetModel):
 
     def streams_from(self, names: Collection[str]) -> tuple[str, ...]:
         """The streams that can be written from these inputs."""
-        return tuple(stream for stream in self.streams if self.reads.get(stream, self.inputs[0]) in names)
+        return tuple(stream for stream in self.streams if STREAMS[stream].reads in names)
 
     def search_options(self, conf: dict[str, Any] | None) -> dict[str, SearchOptions]:
         """What a configuration's `decode:` section says, for each stream."""

@@ -20,8 +20,6 @@ class Peers(BaseModel):
 
     data_names = ("speech", "src_text", "text")
     streams: tuple[str, ...] = ("st", "mt")
-    inputs: tuple[str, ...] = ("speech", "src_text")
-    reads = {"st": "speech", "mt": "src_text"}
     peers = ("st", "mt")
     search_defaults = mt.Model.search_defaults
 

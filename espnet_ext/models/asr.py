@@ -12,7 +12,6 @@ from espnet_ext.search.options import Hypothesis, SearchOptions
 class Model(SpeechModel):
     data_names = ("speech", "src_text")
     streams = ("asr",)
-    inputs = ("speech",)
 
     def __init__(self, parts: Any, asr_ctc_weight: float = 0.3, **conf: Any) -> None:
         super().__init__(parts, **conf)

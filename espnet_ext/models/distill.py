@@ -10,7 +10,6 @@ from espnet_ext.models._peers import MimickingPeers
 
 class Model(MimickingPeers):
     streams = ("st",)
-    inputs = ("speech",)
 
     def __init__(self, parts: Any, **conf: Any) -> None:
         super().__init__(parts, **conf)

@@ -11,7 +11,6 @@ from espnet_ext.search.options import Hypothesis, SearchOptions
 class Model(SpeechModel):
     data_names = ("speech", "src_text", "text")
     streams = ("st",)
-    inputs = ("speech",)
 
     def __init__(self, parts: Any, asr_ctc_weight: float = 0.0, st_ctc_weight: float = 0.0, **conf: Any) -> None:
         super().__init__(parts, **conf)

@@ -11,7 +11,6 @@ from espnet_ext.search.options import Hypothesis, SearchOptions
 class Model(BaseModel):
     data_names = ("src_text", "text")
     streams = ("mt",)
-    inputs = ("src_text",)
     search_defaults = {"mt": {"max_ratio": 2.0, "max_extra": 10}}  # a translation may be longer than its source
 
     def __init__(self, parts: Any, share_encoder_decoder_input_embed: bool = False, **conf: Any) -> None:

@@ -7,17 +7,15 @@ from typing import Any
 
 import torch
 
+from espnet_ext.infra.streams import STREAMS
 from espnet_ext.models._base import Batch, Memory, SpeechModel, Stats, mix, with_end, with_start
 from espnet_ext.nn.decoder import TransformerDecoder, stack_streams
 from espnet_ext.search.options import Hypothesis, SearchOptions
-
-TARGETS = {"asr": "src_text", "st": "text"}
 
 
 class Model(SpeechModel):
     data_names = ("speech", "src_text", "text")
     streams = ("asr", "st")
-    inputs = ("speech",)
     decoder_classes: dict[str, type[TransformerDecoder]] = {}  # of streams that a variant has its own decoders for
 
     def __init__(
@@ -44,7 +42,7 @@ class Model(SpeechModel):
         self.st_ctc = parts.ctc(parts.tgt_size) if st_ctc_weight > 0 else None
 
     def make_decoder(self, parts: Any, stream: str) -> torch.nn.Module:
-        size = parts.src_size if stream == "asr" else parts.tgt_size
+        size = STREAMS[stream].of(parts.src_size, parts.tgt_size)
         decoder = parts.decoder(size, make=self.decoder_classes.get(stream))
         self.share_embeddings(decoder)
         return decoder
@@ -63,7 +61,7 @@ class Model(SpeechModel):
             stats[f"loss_{stream}"] = losses[stream].detach()
             ctc = self.modules_of(stream)[1]
             if ctc is not None:
-                target = batch[TARGETS[stream]], batch[f"{TARGETS[stream]}_lengths"]
+                target = target_of(stream, batch)
                 ctc_loss = self.ctc_loss(ctc, memory, *target)
                 stats[f"loss_{stream}_ctc"] = ctc_loss.detach()
                 losses[stream] = mix(self.ctc_weights[stream], ctc_loss, losses[stream])
@@ -72,7 +70,7 @@ class Model(SpeechModel):
 
     def attention_losses(self, memory: Memory, batch: Batch, stats: Stats) -> dict[str, torch.Tensor]:
         """The decoder's loss of each stream, teacher-forced."""
-        targets = {s: (batch[TARGETS[s]], batch[f"{TARGETS[s]}_lengths"]) for s in self.streams}
+        targets = {stream: target_of(stream, batch) for stream in self.streams}
         tokens = [with_start(targets[s][0], self.starts[s], self.ends[s]) for s in self.streams]
         states = self.states(memory, tokens, [lengths_B + 1 for _, lengths_B in targets.values()])
         losses = {}
@@ -98,3 +96,9 @@ class Model(SpeechModel):
             start, end = [self.starts[stream]], self.ends[stream]
             found[stream] = self.search(decoder, memory, start, end, options[stream], ctc)
         return found
+
+
+def target_of(stream: str, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """The tokens that a stream should equal, and their lengths."""
+    name = STREAMS[stream].writes
+    return batch[name], batch[f"{name}_lengths"]

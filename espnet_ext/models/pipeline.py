@@ -11,7 +11,6 @@ from espnet_ext.search.options import Hypothesis, SearchOptions
 class Model(BaseModel):
     data_names = ("speech", "src_text", "text")
     streams = ("asr", "st")
-    inputs = ("speech",)
     composed_of = ("asr", "mt")
     search_defaults = {"st": {"max_ratio": 2.0, "max_extra": 10}}  # as text translation's
 

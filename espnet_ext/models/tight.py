@@ -25,7 +25,6 @@ class Model(SpeechModel):
 
     data_names = ("speech", "src_text", "text")
     streams = ("asr", "st")
-    inputs = ("speech",)
     peers = ("mt",)
     search_defaults = {"st": mt.Model.search_defaults["mt"]}
 

@@ -17,11 +17,11 @@ import torch
 
 from espnet_ext.data.dataset import SpeechTextData, collate
 from espnet_ext.espnet.task import Experiment, load_experiment
+from espnet_ext.infra.streams import STREAMS
 from espnet_ext.nn.attention import Attention
 from espnet_ext.reporting.fonts import drawable
 from espnet_ext.scoring.texts import ScoringError
 
-TARGETS = {"asr": "src_text", "st": "text", "mt": "text"}
 Recorded = list[tuple[str, torch.Tensor]]  # (name of the attention, its weights (L, S), the mean over heads)
 
 
@@ -62,8 +62,9 @@ def _batch(data: SpeechTextData, index: int, tokens: dict[str, list[int]]) -> di
     """The utterance with the system's own output in the place of the reference."""
     _, batch = collate([data.item(index)])
     for stream, ids in tokens.items():
-        batch[TARGETS[stream]] = torch.tensor([ids])
-        batch[f"{TARGETS[stream]}_lengths"] = torch.tensor([len(ids)])
+        name = STREAMS[stream].writes
+        batch[name] = torch.tensor([ids])
+        batch[f"{name}_lengths"] = torch.tensor([len(ids)])
     return batch
 
 
@@ -137,13 +138,13 @@ def _draw(
     from matplotlib.figure import Figure
 
     shown = by_stream(recorded, tokens)
-    subwords = {"asr": experiment.src_subwords, "st": experiment.tgt_subwords, "mt": experiment.tgt_subwords}
     columns = max(map(len, shown.values()))
     heights = [1.2 + 0.17 * (len(tokens[stream]) + 1) for stream in shown]
     figure = Figure(figsize=(1.5 + 2.6 * columns, sum(heights)), dpi=80, layout="constrained")
     grid = figure.subplots(len(shown), columns, squeeze=False, height_ratios=heights)
     for row, (stream, layers) in zip(grid, shown.items(), strict=True):
-        names, family = drawable([subwords[stream].tokens[i] for i in tokens[stream]] + ["(end)"])
+        subwords = STREAMS[stream].of(experiment.src_subwords, experiment.tgt_subwords)
+        names, family = drawable([subwords.tokens[i] for i in tokens[stream]] + ["(end)"])
         for number, (axes, weights_LS) in enumerate(zip(row, layers, strict=False), 1):
             axes.imshow(weights_LS.numpy(), aspect="auto", cmap="magma_r", vmin=0, interpolation="nearest")
             axes.set_title(f"{stream.upper()}, layer {number}", fontsize=9)

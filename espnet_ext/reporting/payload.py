@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.data.read_datadir import seconds, spans, tables
-from espnet_ext.scoring.metrics import UNSPACED_TOKENIZERS, Options, error_metric, make_metric
+from espnet_ext.infra.languages import error_metric
+from espnet_ext.scoring.metrics import UNSPACED_TOKENIZERS, Options, make_metric
 from espnet_ext.scoring.results import Experiments, read_result, read_significance
 from espnet_ext.scoring.texts import read_hypotheses, read_references
 from espnet_ext.training.history import read_history

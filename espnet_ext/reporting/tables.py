@@ -4,7 +4,8 @@ import string
 from dataclasses import dataclass, field
 from typing import Any
 
-from espnet_ext.scoring.metrics import LOWER_IS_BETTER, error_metric
+from espnet_ext.infra.languages import error_metric
+from espnet_ext.scoring.metrics import LOWER_IS_BETTER
 from espnet_ext.scoring.results import Experiments, read_result, read_significance
 from espnet_ext.scoring.texts import ScoringError
 

@@ -16,9 +16,7 @@ from espnet_ext.scoring.texts import ScoringError
 
 # sacreBLEU's tokenizers for scripts without spaces; TER splits these into characters
 UNSPACED_TOKENIZERS = ("zh", "ja-mecab", "ko-mecab", "char")
-LANGUAGE_TOKENIZERS = {"zh": "zh", "ja": "ja-mecab"}
 STREAM_METRICS = {"asr": ("wer", "cer"), "st": ("bleu", "chrf", "ter"), "mt": ("bleu", "chrf", "ter")}
-UNSPACED_LANGUAGES = ("zh", "yue", "ja", "th", "lo", "km", "my")
 LOWER_IS_BETTER = ("wer", "cer", "ter")
 
 
@@ -32,16 +30,6 @@ class Options:
     bleu_lowercase: bool = False  # BLEU and chrF
     samples: int = 1000  # resamples of the paired bootstrap
     seed: int = 12345  # of the resamples; sacreBLEU's default
-
-
-def error_metric(src_lang: str) -> str:
-    """How transcripts are judged: a language without spaces has no words to count errors by."""
-    return "cer" if src_lang.partition("-")[0] in UNSPACED_LANGUAGES else "wer"
-
-
-def tokenizer_of(lang: str) -> str:
-    """How sacreBLEU cuts a language into words."""
-    return LANGUAGE_TOKENIZERS.get(lang.partition("-")[0], "13a")
 
 
 class Metric(Protocol):

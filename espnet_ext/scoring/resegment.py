@@ -12,7 +12,8 @@ import numpy as np
 
 from espnet_ext.data.read_datadir import talk_of
 from espnet_ext.data.text import TextIndex
-from espnet_ext.scoring.metrics import UNSPACED_LANGUAGES, without_punctuation
+from espnet_ext.infra.languages import is_spaced
+from espnet_ext.scoring.metrics import without_punctuation
 
 
 def as_references_are_cut(hypotheses: dict[str, str], dump: Path, lang: str | None) -> dict[str, str]:
@@ -44,7 +45,7 @@ def resegment_talks(hypotheses: Mapping[str, str], references: Mapping[str, str]
 
 def resegment(hypotheses: Sequence[str], references: Sequence[str], lang: str) -> list[str]:
     """The text of all hypotheses of a talk, in as many pieces as there are references."""
-    unspaced = lang.partition("-")[0] in UNSPACED_LANGUAGES
+    unspaced = not is_spaced(lang)
     unit = re.compile(r"\S" if unspaced else r"\S+")
     text = ("" if unspaced else " ").join(hypotheses)
     places = [match.span() for match in unit.finditer(text)]

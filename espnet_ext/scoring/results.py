@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.infra.files import Stamp, atomic_open, write_json
-from espnet_ext.scoring.metrics import STREAM_METRICS, ErrorRate, Options, error_metric, make_metric
+from espnet_ext.infra.languages import error_metric
+from espnet_ext.infra.streams import STREAMS
+from espnet_ext.scoring.metrics import STREAM_METRICS, ErrorRate, Options, make_metric
 from espnet_ext.scoring.significance import Resampling, compare_systems
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references, reference_files
-
-STREAMS = tuple(STREAM_METRICS)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Experiments:
     tgt_lang: str
 
     def language(self, stream: str) -> str:
-        return self.src_lang if stream == "asr" else self.tgt_lang
+        return STREAMS[stream].of(self.src_lang, self.tgt_lang)
 
     def result(self, system: str, test_set: str) -> Path:
         return self.exp / system / test_set

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from espnet_ext.infra.files import Stamp, write_json
+from espnet_ext.infra.streams import STREAMS
 from espnet_ext.scoring.metrics import LOWER_IS_BETTER, STREAM_METRICS, Metric, Options, make_metric
 from espnet_ext.scoring.results import (
-    STREAMS,
     Experiments,
     present,
     read_json,

@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from espnet_ext.infra.languages import bleu_tokenizer, error_metric, is_spaced
+from espnet_ext.infra.streams import STREAMS
 from espnet_ext.training.errors import Interrupted, is_out_of_memory, out_of_memory
 from espnet_ext.training.meter import Meter
 from espnet_ext.training.options import TrainOptions
@@ -12,7 +14,6 @@ from espnet_ext.training.prefetch import prefetch, to_device
 from espnet_ext.training.signals import StopRequest
 from espnet_ext.training.step import autocast
 
-UNSPACED = {"zh": "zh", "ja": "ja-mecab"}  # languages without spaces, and how sacreBLEU cuts them
 Pairs = dict[str, tuple[list[str], list[str]]]  # stream: references, hypotheses
 
 
@@ -59,7 +60,7 @@ class GreedyScorer:
         self.streams = {}
         folder = options.folder / "subwords"
         for stream in getattr(model, "streams", ()):
-            lang = options.src_lang if stream == "asr" else options.tgt_lang
+            lang = STREAMS[stream].of(options.src_lang, options.tgt_lang)
             joint = "-".join(sorted({str(options.src_lang), str(options.tgt_lang)}))
             place = folder / (joint if options.subwords == "joint" else str(lang))
             if place.exists():
@@ -71,7 +72,7 @@ class GreedyScorer:
             return
         from espnet_ext.data.subwords import Subwords
 
-        fields = {stream: "src_text" if stream == "asr" else "text" for stream in self.streams}
+        fields = {stream: STREAMS[stream].writes for stream in self.streams}
         fields = {stream: field for stream, field in fields.items() if field in batch}
         longest = max(int(batch[f"{field}_lengths"].max()) for field in fields.values())
         # a model that has learned little does not stop by itself: half as long again is long enough to be wrong
@@ -104,10 +105,10 @@ def score(stream: str, lang: str, references: Sequence[str], hypotheses: Sequenc
     if stream != "asr":
         from sacrebleu.metrics import BLEU
 
-        bleu = BLEU(tokenize=UNSPACED.get(lang, "13a"))
+        bleu = BLEU(tokenize=bleu_tokenizer(lang))
         return "bleu", bleu.corpus_score(list(hypotheses), [list(references)]).score
     import editdistance
 
-    cut = list if lang in UNSPACED else str.split
+    cut = str.split if is_spaced(lang) else list
     errors = sum(editdistance.eval(cut(h), cut(r)) for h, r in zip(hypotheses, references, strict=True))
-    return "cer" if lang in UNSPACED else "wer", 100 * errors / max(sum(len(cut(r)) for r in references), 1)
+    return error_metric(lang), 100 * errors / max(sum(len(cut(r)) for r in references), 1)

@@ -1,0 +1,25 @@
+"""What languages differ in: whether spaces part their words, and how their words are counted.
+
+A language is named by its code, with or without a region: `zh`, `zh-CN`.
+"""
+
+UNSPACED = {"zh", "yue", "ja", "th", "lo", "km", "my"}
+BLEU_TOKENIZERS = {"zh": "zh", "ja": "ja-mecab"}  # sacreBLEU's, where its default is not the right one
+
+
+def without_region(lang: str) -> str:
+    return lang.partition("-")[0]
+
+
+def is_spaced(lang: str) -> bool:
+    return without_region(lang) not in UNSPACED
+
+
+def error_metric(lang: str) -> str:
+    """How transcripts are judged: a language without spaces has no words to count errors by."""
+    return "wer" if is_spaced(lang) else "cer"
+
+
+def bleu_tokenizer(lang: str) -> str:
+    """How sacreBLEU cuts a language into words."""
+    return BLEU_TOKENIZERS.get(without_region(lang), "13a")
