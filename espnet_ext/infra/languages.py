@@ -23,3 +23,13 @@ def error_metric(lang: str) -> str:
 def bleu_tokenizer(lang: str) -> str:
     """How sacreBLEU cuts a language into words."""
     return BLEU_TOKENIZERS.get(without_region(lang), "13a")
+
+
+def text_unit(lang: str) -> str:
+    """What the length of a text is counted in."""
+    return "word" if is_spaced(lang) else "char"
+
+
+def count_units(text: str, unit: str) -> int:
+    """Words, however many spaces part them; or characters that are no spaces."""
+    return len("".join(text.split())) if unit == "char" else len(text.split())

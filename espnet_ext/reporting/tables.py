@@ -10,6 +10,10 @@ from espnet_ext.scoring.results import Experiments, read_result, read_significan
 from espnet_ext.scoring.texts import ScoringError
 
 METRIC_NAMES = {"wer": "WER", "cer": "CER", "bleu": "BLEU", "chrf": "chrF", "ter": "TER"}
+METRIC_NAMES |= {"al": "AL", "laal": "LAAL", "cw": "CW", "length_ratio": "length ratio"}
+LATENCY_COLUMNS = ("al", "laal", "cw", "length_ratio")
+NOT_ORDERED = ("length_ratio",)  # neither more nor less is better
+DECIMALS = {"length_ratio": 2}
 NOTHING = "-"
 MARKS = "Letters: the systems that this one beats by paired bootstrap, small for p < 0.05 and capital for p < 0.01."
 
@@ -70,6 +74,7 @@ def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
         for stream, metric in score_columns(where.src_lang)
         if any(stream in result["scores"] for result in results.values())
     ]
+    columns += [(s, name) for s in ("st", "mt") for name in LATENCY_COLUMNS if name in comparison.get(s, {})]
     table = Table(test_set, ["System", *(f"{s.upper()} {METRIC_NAMES[m]}" for s, m in columns)], [])
     table.header += ["Parameters", "Training", "Utterances/s"]
     columns_cells = {(s, m): score_cells(comparison[s][m], m, letters) for s, m in columns}
@@ -92,11 +97,12 @@ def score_cells(compared: dict[str, Any], metric: str, letters: dict[str, str]) 
     for system, score in scores.items():
         marks = ""
         for other, p in compared["p"][system].items():
-            if other in letters and score > scores[other] and p < 0.05:
+            if other in letters and score > scores[other] and p < 0.05 and metric not in NOT_ORDERED:
                 marks += letters[other].upper() if p < 0.01 else letters[other]
-        best = len(scores) > 1 and score == max(scores.values())
+        best = len(scores) > 1 and score == max(scores.values()) and metric not in NOT_ORDERED
         marks = "".join(sorted(marks, key=str.lower))
-        cells[system] = Cell(f"{abs(score):.1f}", marks, best, f"{compared['systems'][system]['ci']:.1f}")
+        text, interval = (f"{compared['systems'][system][key]:.{DECIMALS.get(metric, 1)}f}" for key in ("score", "ci"))
+        cells[system] = Cell(text, marks, best, interval)
     return cells
 
 

@@ -12,12 +12,13 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from espnet_ext.scoring.latency import LAGS
 from espnet_ext.scoring.texts import ScoringError
 
 # sacreBLEU's tokenizers for scripts without spaces; TER splits these into characters
 UNSPACED_TOKENIZERS = ("zh", "ja-mecab", "ko-mecab", "char")
 STREAM_METRICS = {"asr": ("wer", "cer"), "st": ("bleu", "chrf", "ter"), "mt": ("bleu", "chrf", "ter")}
-LOWER_IS_BETTER = ("wer", "cer", "ter")
+LOWER_IS_BETTER = ("wer", "cer", "ter", *LAGS)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Options:
 
 
 class Metric(Protocol):
-    def statistics(self, hypotheses: list[str]) -> np.ndarray:
+    def statistics(self, hypotheses: list[Any]) -> np.ndarray:
         """(N, K) counts, whose sum over utterances gives the score of the corpus."""
 
     def score(self, total_K: np.ndarray) -> float: ...

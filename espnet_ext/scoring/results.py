@@ -11,6 +11,7 @@ from typing import Any
 from espnet_ext.infra.files import Stamp, atomic_open, write_json
 from espnet_ext.infra.languages import error_metric
 from espnet_ext.infra.streams import STREAMS
+from espnet_ext.scoring.latency_scores import compare_latency, delays_file
 from espnet_ext.scoring.metrics import STREAM_METRICS, ErrorRate, Options, make_metric
 from espnet_ext.scoring.significance import Resampling, compare_systems
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references, reference_files
@@ -97,6 +98,7 @@ def _inputs(where: Experiments, systems: list[str], test_set: str) -> list[Path]
     for system in systems:
         folder = where.result(system, test_set)
         paths += [folder / f"hyp.{stream}" for stream in where.streams(system, test_set)]
+        paths += [delays_file(folder, stream) for stream in where.streams(system, test_set)]
         paths += [folder / "decode.json", where.exp / system / "run.json"]
     for lang in (where.src_lang, where.tgt_lang):
         paths += reference_files(where.data / test_set, lang)
@@ -123,6 +125,12 @@ def _score_stream(
         for system in systems:
             row = {**compared[name]["systems"][system], "signature": compared[name]["signature"]}
             scores[system].setdefault(stream, {})[name] = row | metric.details(statistics[system].sum(0))
+    timed = {s: where.result(s, test_set) for s in systems if delays_file(where.result(s, test_set), stream).exists()}
+    if timed:
+        latency, rows = compare_latency(timed, stream, ids, references[0], resampling, hypotheses)
+        compared |= latency
+        for system, found in rows.items():
+            scores[system][stream] |= found
     for system, texts in hypotheses.items():
         scores[system][stream]["empty_hypotheses"] = sum(not text.strip() for text in texts)
         if stream == "asr":
