@@ -179,16 +179,11 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def read_shards(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    for path in paths:
-        yield json.loads(path.read_text(encoding="utf-8"))
-
-
 def write_results(settings: Settings, experiment: Any, data: Any, paths: list[Path], args: argparse.Namespace) -> None:
     """hyp.<stream>, nbest.<stream>.jsonl and decode.json, in the order of ids whatever the shards were."""
     from espnet_ext.scoring.resegment import as_references_are_cut
 
-    shards = list(read_shards(paths))
+    shards = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     found = {key: value for shard in shards for key, value in shard["utterances"].items()}
     keys, model = sorted(found), experiment.model
     name = given_inputs(settings, experiment)[0]
@@ -248,7 +243,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--nj", type=int, default=1, help="parallel jobs")
     parser.add_argument("--executor", choices=EXECUTORS, default="local")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--dtype", choices=DTYPES, default="fp32", help="number format; int8 is for the CPU")
+    dtype_help = "number format; int8 is for the CPU; auto: bf16 where the hardware multiplies in it, else fp32"
+    parser.add_argument("--dtype", choices=("auto", *DTYPES), default="fp32", help=dtype_help)
     parser.add_argument("--batch_size", type=int, default=32, help="most utterances of a batch")
     parser.add_argument("--batch_bins", type=int, help="most frames (or tokens of text) of a batch, padding included")
     parser.add_argument("--src_lang", help="language that an MT system of ESPnet's reads; ours know it")
@@ -259,18 +255,29 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def chosen_dtype(args: argparse.Namespace) -> str:
+    """The number format; where bf16 comes into question the machine is asked, which imports torch."""
+    if args.dtype in ("fp32", "int8"):
+        return args.dtype
+    from espnet_ext.machine import bf16
+
+    if remark := bf16.remark("--dtype", args.dtype, args.device, "fp32"):
+        print(remark, file=sys.stderr)
+    return bf16.choose(args.dtype, args.device, "fp32")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     args = make_parser().parse_args(arguments)
     out = args.out or args.exp / args.dump.resolve().name
     given = {item.name: getattr(args, item.name) for item in fields(SearchOptions)}
     search = {name: value for name, value in given.items() if value is not None}
-    settings = Settings(args.exp, args.dump, out, search, args.dtype, args.device, args.src_lang)
     try:
         SearchOptions(**search)
         if not args.dump.is_dir():
             raise FileNotFoundError(f"{args.dump}: no such dump directory; make it with stages 4 and 6")
         out.mkdir(parents=True, exist_ok=True)
-        stamp = Stamp(out / "decode.json", made_from(args.exp, args.dump), search=search, dtype=args.dtype)
+        settings = Settings(args.exp, args.dump, out, search, chosen_dtype(args), args.device, args.src_lang)
+        stamp = Stamp(out / "decode.json", made_from(args.exp, args.dump), search=search, dtype=settings.dtype)
         if not stamp.is_current():
             decode(args, settings, stamp)
     except (ValueError, OSError, JobError) as error:

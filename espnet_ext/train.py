@@ -10,6 +10,7 @@ from typing import Any
 # options that may change in mid-training
 HARMLESS = {"max_epoch", "patience", "checkpoint_minutes", "greedy_every", "greedy_utterances", "use_tensorboard"}
 HARMLESS |= {"num_workers", "decode", "log_level"}
+HARMLESS |= {"amp"}  # in mid-training only, see refuse_other_amp
 SHOWN = 6  # changes in a message
 
 
@@ -59,10 +60,16 @@ def train(options: argparse.Namespace, command: str) -> None:
         if is_first_process():
             print(f"{options.exp}: inputs have not changed, skipped", file=sys.stderr)
         return
+    from espnet_ext.machine import bf16
+
+    wish, device = config.get("amp", "auto"), "cuda" if options.ngpu else "cpu"
+    amp = bf16.choose(wish, device, "none")
     if is_first_process():
-        refuse_changes(options.exp, settings)
+        refuse_changes(options.exp, settings, amp)
         begin(options, config, settings, command)
-    run(options, config, data)
+        if remark := bf16.remark("amp:", wish, device, "none"):
+            print(remark, file=sys.stderr, flush=True)
+    run(options, {**config, "amp": amp}, data)
     if is_first_process():
         finished.write()
 
@@ -103,7 +110,7 @@ def subword_folders(options: argparse.Namespace, config: dict[str, Any]) -> list
     return [options.subwords / lang for lang in langs]
 
 
-def refuse_changes(exp: Path, settings: dict[str, Any]) -> None:
+def refuse_changes(exp: Path, settings: dict[str, Any], amp: str) -> None:
     """Never go on from, or overwrite, what was trained with other settings."""
     from espnet_ext.training.errors import TrainError
     from espnet_ext.training.history import read_history
@@ -129,6 +136,26 @@ def refuse_changes(exp: Path, settings: dict[str, Any]) -> None:
         raise TrainError(
             f"{exp} has {trained} trained epochs, and max_epoch is {most} now. To train so few anew, move or delete "
             f"that folder; to keep what is there, say max_epoch: {trained}."
+        )
+    begun = read_run(exp).get("amp") or [before["config"].get("amp", "none")]
+    refuse_other_amp(exp, begun[-1], settings["config"].get("amp", "auto"), amp, trained == most)
+
+
+def refuse_other_amp(exp: Path, begun: str, wish: str, amp: str, is_over: bool) -> None:
+    """Number formats change within a training only if its user says so."""
+    from espnet_ext.training.errors import TrainError
+
+    if amp == begun:
+        return
+    if is_over:
+        raise TrainError(
+            f"{exp} was trained with amp: {begun}, which amp: {amp} cannot change any more. Say --set amp={begun} to "
+            "keep it; to train anew, move or delete that folder."
+        )
+    if wish == "auto":
+        raise TrainError(
+            f"{exp} was begun with amp: {begun}, and amp: auto is {amp} on this machine. Say --set amp={begun} to go "
+            f"on as it was begun, or --set amp={amp} to change it from here on."
         )
 
 

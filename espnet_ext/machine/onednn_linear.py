@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from espnet_ext.machine import bf16
+
 
 class PackedLinear(nn.Module):
     """A linear layer whose weights oneDNN has in its own order too: twice as fast for five rows, for inference only."""
@@ -17,10 +19,14 @@ class PackedLinear(nn.Module):
 
 
 def pack_linear_layers(model: nn.Module) -> None:
-    """Replace every linear layer with a bias, in place, if this torch has oneDNN's kernels."""
+    """Replace every linear layer with a bias, in place, if this torch has oneDNN's kernels for its numbers."""
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise") or not torch.backends.mkldnn.is_available():
         return
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
-            if type(child) is nn.Linear and child.bias is not None:
+            if type(child) is nn.Linear and child.bias is not None and can_pack(child.weight):
                 setattr(module, name, PackedLinear(child.weight, child.bias))
+
+
+def can_pack(weight: Tensor) -> bool:
+    return weight.dtype != torch.bfloat16 or bf16.is_native()

@@ -15,6 +15,7 @@ LATENCY_COLUMNS = ("al", "laal", "cw", "length_ratio")
 NOT_ORDERED = ("length_ratio",)  # neither more nor less is better
 DECIMALS = {"length_ratio": 2}
 NOTHING = "-"
+FORMATS = {"none": "fp32"}  # what run.json calls otherwise
 MARKS = "Letters: the systems that this one beats by paired bootstrap, small for p < 0.05 and capital for p < 0.01."
 
 
@@ -107,21 +108,26 @@ def score_cells(compared: dict[str, Any], metric: str, letters: dict[str, str]) 
 
 
 def origins(results: dict[str, dict[str, Any]]) -> list[str]:
-    """By which commits and with which seeds the systems of these results were trained and decoded."""
-    return [*origin("Trained", results, "trained"), *origin("Decoded", results, None)]
-
-
-def origin(verb: str, results: dict[str, dict[str, Any]], key: str | None) -> list[str]:
-    """`Trained: commit abc1234, seed 1 (asr, mt)`: which systems share where they come from."""
-    groups: dict[tuple[str, str], list[str]] = {}
+    """By which commits, with which seeds and in which numbers the systems were trained and decoded."""
+    trained, decoded = {}, {}
     for system, result in results.items():
-        origin = result[key] if key else result
+        formats = [FORMATS.get(name, name) for name in result["trained"].get("amp", [])]
+        trained[system] = {**result["trained"], "numbers": " then ".join(formats)}
+        decoded[system] = {**result, "numbers": result["decode_options"].get("dtype", "")}
+    return [*origin("Trained", trained), *origin("Decoded", decoded)]
+
+
+def origin(verb: str, origins: dict[str, dict[str, Any]]) -> list[str]:
+    """`Trained: commit abc1234, seed 1, bf16 (asr, mt)`: which systems share where they come from."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for system, origin in origins.items():
         if origin.get("commit") or origin.get("seed") is not None:
             commit = str(origin.get("commit") or "unknown")
             # The mark of a changed working tree, if there is one, follows the hash.
             short = commit[:7] + commit[40:] if len(commit) >= 40 else commit
-            groups.setdefault((short, str(origin.get("seed"))), []).append(system)
-    return [f"{verb}: commit {c}, seed {seed} ({', '.join(names)})." for (c, seed), names in groups.items()]
+            facts = [f"commit {short}", f"seed {origin.get('seed')}", origin["numbers"]]
+            groups.setdefault(tuple(filter(None, facts)), []).append(system)
+    return [f"{verb}: {', '.join(facts)} ({', '.join(names)})." for facts, names in groups.items()]
 
 
 def count(number: int | None) -> str:

@@ -16,6 +16,8 @@ from espnet_ext.scoring.metrics import STREAM_METRICS, ErrorRate, Options, make_
 from espnet_ext.scoring.significance import Resampling, compare_systems
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references, reference_files
 
+TRAINED_BY = ("commit", "earlier_commits", "seed", "amp", "command")  # of run.json
+
 
 @dataclass(frozen=True)
 class Experiments:
@@ -160,7 +162,7 @@ def _result(where: Experiments, system: str, test_set: str, scores: dict[str, An
         "training_seconds": run.get("training_seconds"),
         "commit": decode.get("commit"),
         "seed": decode.get("seed"),
-        "trained": {key: run[key] for key in ("commit", "earlier_commits", "seed", "command") if key in run},
+        "trained": {key: run[key] for key in TRAINED_BY if key in run},
         "decode_options": decode.get("options", {}),
     }
 

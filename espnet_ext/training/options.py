@@ -5,11 +5,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from espnet_ext.machine import bf16
 from espnet_ext.training.errors import TrainError
+
+AMPS = ("auto", "none", "bf16", "fp16")
 
 # ESPnet's options for which this loop has no code, or another name
 REFUSED = {
-    "use_amp": "say amp: bf16 (or fp16 on a GPU)",
+    "use_amp": "say amp: auto, bf16 or (on a GPU) fp16",
     "sharded_ddp": "use plain DDP",
     "use_deepspeed": "use plain DDP",
     "use_wandb": "TensorBoard and history.jsonl are written",
@@ -65,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from espnet2.utils.nested_dict_action import NestedDictAction
 
     group = parser.add_argument_group("training loop")
-    group.add_argument("--amp", choices=["none", "bf16", "fp16"], default="none", help="autocast; fp16 needs a GPU")
+    group.add_argument("--amp", choices=AMPS, default="auto", help="autocast; auto: bf16 if in hardware, else none")
     group.add_argument("--init", action=NestedDictAction, default={}, help="part of the model: system it comes from")
     group.add_argument("--checkpoint_minutes", type=float, default=10.0, help="also save within epochs, so often")
     group.add_argument("--greedy_every", type=int, default=1, help="greedy WER and BLEU every so many epochs; 0: never")
@@ -88,12 +91,14 @@ def build_options(args: argparse.Namespace) -> TrainOptions:
     values: dict[str, Any] = {field.name: getattr(args, field.name) for field in fields(TrainOptions)}
     if isinstance(values["keep_nbest_models"], int):
         values["keep_nbest_models"] = [values["keep_nbest_models"]]
+    device = "cuda" if getattr(args, "ngpu", 0) else "cpu"
+    values["amp"] = bf16.choose(values["amp"], device, "none")
     options = TrainOptions(**values)
     for name in ("best_model_criterion", "keep_nbest_models"):
         if len(getattr(options, name)) != 1:
             raise TrainError(f"{name}: exactly one is needed to make model.pth, found {getattr(options, name)}")
     if options.nbest < 1 or options.accum_grad < 1:
         raise TrainError("keep_nbest_models and accum_grad must be at least 1")
-    if options.amp == "fp16" and getattr(args, "ngpu", 0) == 0:
-        raise TrainError("amp: fp16 needs a GPU (its gradients must be scaled); on a CPU say amp: bf16 or amp: none")
+    if options.amp == "fp16" and device == "cpu":
+        raise TrainError("amp: fp16 needs a GPU (its gradients must be scaled); on a CPU say amp: auto")
     return options

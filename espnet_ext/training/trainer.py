@@ -19,7 +19,7 @@ from espnet_ext.training.meter import Meter
 from espnet_ext.training.options import TrainOptions
 from espnet_ext.training.prefetch import prefetch, to_device
 from espnet_ext.training.progress import Progress, clock, peak_memory, say
-from espnet_ext.training.provenance import update_run
+from espnet_ext.training.provenance import read_run, update_run
 from espnet_ext.training.signals import StopRequest, stop_requests
 from espnet_ext.training.step import iterate, make_steppers
 from espnet_ext.training.validate import validate
@@ -120,6 +120,7 @@ class Loop:
         """Train to the end, or until asked to stop."""
         self.stop = stop
         self.clock_started = time.monotonic()
+        self._record_amp()
         try:
             while not self._is_over():
                 self.train_epoch()
@@ -134,6 +135,14 @@ class Loop:
             plot_curves(self.options.folder, self.position.history)
         if self.distributed:
             torch.distributed.barrier()
+
+    def _record_amp(self) -> None:
+        """In run.json, the number formats that this run's steps were made in."""
+        if self.rank or self._is_over():
+            return
+        used = read_run(self.options.folder).get("amp", []) if self.position.step else []
+        if used[-1:] != [self.options.amp]:
+            update_run(self.options.folder, amp=[*used, self.options.amp])
 
     def _is_over(self) -> bool:
         p, o = self.position, self.options

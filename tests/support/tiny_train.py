@@ -62,6 +62,7 @@ def write_config(path: Path, **changed: Any) -> Path:
         "keep_nbest_models": 2,
         "greedy_utterances": 10,
         "use_tensorboard": False,
+        "amp": "none",
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump({**config, **changed}), encoding="utf-8")
