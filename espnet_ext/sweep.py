@@ -130,9 +130,9 @@ def recipe_commands(system: str, recipe: Sequence[str]) -> list[Command]:
     """What run.sh would do for this system in stages 7 to 9, by its own account: train, decode, score."""
     if not Path("run.sh").is_file():
         raise SweepError(f"{Path.cwd()} has no run.sh: run this in the folder of a recipe, such as egs/mini")
-    if not Path("conf", f"{system}.yaml").is_file():
-        known = ", ".join(sorted(path.stem for path in Path("conf").glob("*.yaml")))
-        raise SweepError(f"one system can be varied, and there is no conf/{system}.yaml; choose from {known}")
+    if system == "base" or not Path("conf", f"{system}.yaml").is_file():
+        known = ", ".join(sorted(path.stem for path in Path("conf").glob("*.yaml") if path.stem != "base"))
+        raise SweepError(f"one system can be varied, and there is no conf/{system}.yaml of one; choose from {known}")
     words = ["./run.sh", *recipe, "--vary", "", "--systems", system, "--stage", "7", "--stop_stage", "9", "--dry_run"]
     found = subprocess.run(words, capture_output=True, text=True)
     if found.returncode:
@@ -140,12 +140,12 @@ def recipe_commands(system: str, recipe: Sequence[str]) -> list[Command]:
     return [Command.read(line) for line in found.stdout.splitlines() if not line.startswith("#")]
 
 
-def config_of(training: Command, *changes: str) -> dict[str, Any]:
+def config_of(training: Command, *changes: str) -> Any:
     """The configuration that a training command uses, with further changes."""
     from espnet_ext.training.config import read_config
 
     given = train.parse(training.arguments)
-    return read_config(given.config, [*given.set, *changes])
+    return read_config(given.config, given.set, changes)
 
 
 def make_variants(training: Command, key: str, values: list[str]) -> list[Variant]:
@@ -154,11 +154,12 @@ def make_variants(training: Command, key: str, values: list[str]) -> list[Varian
     from espnet_ext.search.options import stream_options
     from espnet_ext.training.config import check_names
 
-    base, variants = config_of(training), []
+    base, variants = config_of(training).values, []
     for value in values:
         change = f"{key}={value}"
-        config = config_of(training, change)
-        check_names(config, f"--vary {change}")
+        given = config_of(training, change)
+        check_names(given)
+        config = given.values
         model = models.find(config.get("model", "e2e"))
         try:
             stream_options(config.get("decode") or {}, model.streams, model.search_defaults)
@@ -199,7 +200,7 @@ def plan(
 def prepare(folder: Path, variant: Variant, training: Command) -> None:
     """Let a variant find the systems that it is made from beside it, and what it shares with its base."""
     base, own = training.folder, folder / variant.name
-    for part in parts_of(config_of(training)):
+    for part in parts_of(config_of(training).values):
         if (base.parent / part).is_dir():
             link(folder / part, base.parent / part)
         elif not Path(part).exists():
@@ -210,7 +211,7 @@ def prepare(folder: Path, variant: Variant, training: Command) -> None:
     if own.is_symlink():
         own.unlink()  # the base had this value once
     if variant.kind == "searched":
-        make_searched(own, base, config_of(training, variant.change)["decode"])
+        make_searched(own, base, config_of(training, variant.change).values["decode"])
 
 
 def parts_of(config: dict[str, Any]) -> set[str]:

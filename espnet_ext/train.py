@@ -51,7 +51,8 @@ def train(options: argparse.Namespace, command: str) -> None:
     from espnet_ext.training.config import read_config
     from espnet_ext.training.provenance import read_run
 
-    config = read_config(options.config, options.set)
+    given = read_config(options.config, options.set)
+    config = given.values
     data = data_folder(options, config, read_run(options.exp))
     files = {str(path): Stamp(path, [path]).key[:16] for path in input_files(options, config, data)}
     settings = {"config": config, "langs": [options.src_lang, options.tgt_lang], "data": str(data), "files": files}
@@ -66,7 +67,7 @@ def train(options: argparse.Namespace, command: str) -> None:
     amp = bf16.choose(wish, device, "none")
     if is_first_process():
         refuse_changes(options.exp, settings, amp)
-        begin(options, config, settings, command)
+        begin(options, given, settings, command)
         if remark := bf16.remark("amp:", wish, device, "none"):
             print(remark, file=sys.stderr, flush=True)
     run(options, {**config, "amp": amp}, data)
@@ -172,14 +173,14 @@ def describe_change(name: str, old: Any, new: Any) -> str:
     return f"{name.removeprefix('config.')}: {old} before, {new} now"
 
 
-def begin(options: argparse.Namespace, config: dict[str, Any], settings: dict[str, Any], command: str) -> None:
+def begin(options: argparse.Namespace, config: Any, settings: dict[str, Any], command: str) -> None:
     """Check the configuration and write what is known before training."""
     from espnet_ext.data.subwords import Subwords
     from espnet_ext.training.config import check_names
     from espnet_ext.training.provenance import commit, read_run, update_run, versions
 
-    check_names(config, str(options.config))
-    for folder in dict.fromkeys(subword_folders(options, config)):
+    check_names(config)
+    for folder in dict.fromkeys(subword_folders(options, config.values)):
         Subwords(folder).copy_to(options.exp / "subwords")
     before = read_run(options.exp)
     earlier = [*before.get("earlier_commits", []), *([before["commit"]] if "commit" in before else [])]
@@ -187,7 +188,7 @@ def begin(options: argparse.Namespace, config: dict[str, Any], settings: dict[st
         options.exp,
         commit=commit(),
         earlier_commits=list(dict.fromkeys(earlier)),
-        seed=config.get("seed", 0),
+        seed=config.values.get("seed", 0),
         versions=versions(),
         command=command,
         settings=settings,

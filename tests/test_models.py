@@ -12,6 +12,7 @@ from espnet.nets.pytorch_backend.transformer.label_smoothing_loss import LabelSm
 from espnet_ext import models
 from espnet_ext.espnet.task import STTask, default_config, load_experiment
 from espnet_ext.nn.loss import IGNORE, accuracy, smoothed_cross_entropy
+from espnet_ext.training.config import check_names, read_config
 
 ROOT = Path(__file__).parents[1]
 SPECIAL = [f"<{task}_{lang}>" for lang in ("de", "en") for task in ("asr", "st", "mt")]
@@ -199,22 +200,26 @@ def test_an_unfinished_training_is_named(tmp_path: Path) -> None:
         load_experiment(tmp_path / "exp")
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/conf/*.yaml")), ids=lambda p: f"{p.parents[1].name}-{p.stem}")
+SYSTEMS = sorted(path for path in ROOT.glob("egs/*/conf/*.yaml") if path.stem != "base")
+
+
+@pytest.mark.parametrize("path", SYSTEMS, ids=lambda p: f"{p.parents[1].name}-{p.stem}")
 def test_the_configurations_of_the_recipes_build(path: Path, tmp_path: Path) -> None:
-    args = STTask.get_parser().parse_args(["--config", str(path)])  # refuses unknown options
+    given = read_config(path)
+    check_names(given)
+    args = Namespace(**{**default_config(), **given.values})
     args.token_list = args.src_token_list = TOKENS
     args.src_lang, args.tgt_lang, args.output_dir = "en", "de", str(tmp_path / path.stem)
     if args.normalize == "global_mvn":
         args.normalize_conf = {**args.normalize_conf, "stats_file": None}
     for part in models.find(args.model).composed_of:
-        other = Namespace(**{**default_config(), **yaml.safe_load((path.parent / f"{part}.yaml").read_text())})
+        other = Namespace(**{**default_config(), **read_config(path.parent / f"{part}.yaml").values})
         other.token_list = other.src_token_list = TOKENS
         other.normalize_conf = {}
         save(tmp_path / part, vars(other))
     model = STTask.build_model(args)
     assert sum(parameter.numel() for parameter in model.parameters()) > 0
     assert model.search_options(args.decode).keys() == set(model.streams)
-    assert len(path.read_text().splitlines()) < 80
 
 
 @pytest.mark.parametrize("name", [name for name in models.NAMES if not models.find(name).composed_of])

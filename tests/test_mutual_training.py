@@ -14,7 +14,7 @@ from espnet_ext import decode, train
 from espnet_ext.data.subwords import Subwords
 from espnet_ext.espnet.task import STTask, default_config
 from espnet_ext.models._peers import cyclical_beta
-from espnet_ext.training.config import check_names
+from espnet_ext.training.config import Config, check_names
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.history import read_history
 from espnet_ext.translate import Translator
@@ -168,7 +168,10 @@ def test_only_training_samples_subwords(recipe: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"model": "e2e", "mt_peer": {"optim": "sgd"}}, "mt_peer: e2e has no text peer; leave this section out"),
+        (
+            {"model": "e2e", "mt_peer": {"optim": "sgd"}},
+            "mutual.yaml: mt_peer: e2e has no text peer; leave this section out",
+        ),
         ({"model": "mutual", "mt_peer": {"batch_bins": 3}}, "mt_peer: unknown option 'batch_bins'; choose from"),
         (
             {"model": "mutual", "mt_peer": {"encoder_conf": {"num_block": 3}}},
@@ -179,7 +182,7 @@ def test_only_training_samples_subwords(recipe: Path) -> None:
 )
 def test_unknown_options_of_a_peer_are_refused(config: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainError, match=message):
-        check_names(config, "mutual.yaml")
+        check_names(Config(config, [("mutual.yaml", config)]))
 
 
 def test_a_text_peer_has_its_own_sizes() -> None:

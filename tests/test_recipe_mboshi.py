@@ -135,12 +135,15 @@ def test_systems_stand_beside_the_floors(tmp_path: Path, corpus: Path) -> None:
     assert "floors.py: " in result.stderr and "exp/e3e/dev/hyp" in result.stderr and "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "egs" / "mboshi" / "conf").glob("*.yaml")), ids=lambda path: path.stem)
+SYSTEMS = sorted(path for path in (ROOT / "egs" / "mboshi" / "conf").glob("*.yaml") if path.stem != "base")
+
+
+@pytest.mark.parametrize("path", SYSTEMS, ids=lambda path: path.stem)
 def test_every_configuration_builds(path: Path) -> None:
-    config = read_config(path, [])
-    check_names(config, path.name)
+    given = read_config(path)
+    check_names(given)
     tokens = ["<blank>", "<unk>", "<asr_mb>", "<st_fr>", "<mt_fr>", "a", "<sos/eos>"]
-    config = default_config() | config | {"token_list": tokens, "src_token_list": tokens, "normalize": None}
+    config = default_config() | given.values | {"token_list": tokens, "src_token_list": tokens, "normalize": None}
     if config["model"] == "pipeline":
         assert (path.parent / "asr.yaml").exists() and (path.parent / "mt.yaml").exists()
         return

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from espnet_ext import score
 from espnet_ext.data.check import check
 from espnet_ext.espnet.task import STTask, default_config
+from espnet_ext.training.config import read_config
 from tests.support.recipe_copy import ROOT, TINY, RecipeCopy, table, write_wav
 
 ENTRY = "- {{duration: {1}, offset: {0}, rW: 3, uW: 0, speaker_id: spk.{3}, wav: {2}}}\n"
@@ -191,7 +191,7 @@ def test_sizes_are_those_of_the_paper() -> None:
     tokens = ["<blank>", "<unk>", "<asr_en>", "<st_de>", *(str(i) for i in range(size - 5)), "<sos/eos>"]
     counts = {}
     for name in PARAMETERS:
-        config = default_config() | yaml.safe_load((folder / "conf" / f"{name}.yaml").read_text())
+        config = default_config() | read_config(folder / "conf" / f"{name}.yaml").values
         config |= {
             "token_list": tokens,
             "src_token_list": tokens,

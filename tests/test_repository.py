@@ -5,9 +5,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
+
+from espnet_ext.training.config import read_config, read_yaml
 
 ROOT = Path(__file__).parent.parent
 TREE = [
@@ -23,7 +25,8 @@ TREE = [
 ]
 PYTHON = [path for path in TREE if path.suffix == ".py"]
 RECIPES = sorted(path for path in TREE if path.match("egs/*/run.sh"))
-CONFIGS = sorted(path for path in TREE if path.match("egs/*/conf/*.yaml"))
+BASES = sorted(path for path in TREE if path.match("egs/*/conf/base.yaml"))
+CONFIGS = sorted(path for path in TREE if path.match("egs/*/conf/*.yaml") if path not in BASES)
 COMMANDS = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in PYTHON
@@ -40,7 +43,7 @@ def name(path: Path) -> str:
 
 def test_the_lists_are_not_empty() -> None:
     assert len(PYTHON) > 20
-    assert RECIPES and CONFIGS
+    assert len(RECIPES) == len(BASES) and len(CONFIGS) > 40
     assert {"espnet_ext.train", "espnet_ext.decode", "espnet_ext.data.features"} <= set(COMMANDS)
 
 
@@ -99,12 +102,42 @@ def test_a_recipe_is_one_page_and_dry_runs(path: Path) -> None:
     assert len(systems) == len(set(systems)) > 0
 
 
+# What a reader wants to know of a training; a default that moves shall not move a recipe.
+SAID = {"encoder", "encoder_conf", "decoder", "decoder_conf", "subwords", "batch_bins", "optim", "optim_conf", "decode"}
+SAID |= {"scheduler", "scheduler_conf", "grad_clip", "amp", "max_epoch", "keep_nbest_models", "best_model_criterion"}
+SAID |= {"model", "model_conf", "seed"}
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=name)
 def test_a_config_is_complete_and_names_a_model_that_exists(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 80
-    config = yaml.safe_load(text)
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 20
+    config = read_config(path).values
     assert (ROOT / "espnet_ext" / "models" / f"{config['model']}.py").is_file()
+    made_of_others = "asr" in config
+    assert made_of_others or not SAID - config.keys()
+
+
+@pytest.mark.parametrize("path", BASES, ids=name)
+def test_what_systems_share_stands_once(path: Path) -> None:
+    """No system repeats a value of base.yaml, or removes one that is not there; what all say is in base.yaml."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
+    base = leaves(read_yaml(path))
+    systems = {other: read_yaml(other) for other in CONFIGS if other.parent == path.parent}
+    made_from_it = {other: leaves(own) for other, own in systems.items() if own.pop("from", None)}
+    assert len(made_from_it) >= len(systems) - 1, "all but the pipeline"
+    for system, own in made_from_it.items():
+        for option, value in own.items():
+            assert value != base.get(option, "not there"), f"{name(system)}: {'.'.join(option)} is what base.yaml says"
+            assert value is not None or any(key[: len(option)] == option for key in base), f"{name(system)}: {option}"
+    common = set.intersection(*({(key, repr(value)) for key, value in own.items()} for own in made_from_it.values()))
+    assert not common, f"every system says this; let {name(path)} say it once"
+
+
+def leaves(value: Any, option: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """The values of nested sections by the path to each."""
+    if not isinstance(value, dict):
+        return {option: value}
+    return {path: leaf for key, item in value.items() for path, leaf in leaves(item, (*option, key)).items()}
 
 
 @pytest.mark.parametrize("path", [path for path in TREE if path.suffix == ".md"], ids=name)

@@ -105,6 +105,7 @@ def test_stages_within_the_range_run_in_order(recipe: Recipe, options: list[str]
         (["--dry_run", "yes"], "option '--dry_run' takes true or false, not 'yes'"),
         (["train"], "unexpected argument 'train'; options are --name value"),
         (["--executor", "pbs"], "option '--executor' takes local or slurm, not 'pbs'"),
+        (["--systems", "one base"], "unknown system 'base': conf/base.yaml is what"),
         (["--systems", "one three"], "unknown system 'three': there is no"),
         (["--stage", "4", "--stop_stage", "3"], "nothing to do: --stage 4 comes after --stop_stage 3"),
     ],

@@ -40,6 +40,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/stage.sh"
 
 for system in $systems; do
+    [ "$system" != base ] || _reject "unknown system 'base': conf/base.yaml is what the systems of a recipe share"
     [ -f "conf/$system.yaml" ] || _reject "unknown system '$system': there is no $PWD/conf/$system.yaml"
 done
 [[ $executor =~ ^(local|slurm)$ ]] || _reject "option '--executor' takes local or slurm, not '$executor'"

@@ -42,7 +42,7 @@ from espnet_ext.machine.fast_dropout import use_fast_dropout
 from espnet_ext.machine.process import keep_freed_memory
 from espnet_ext.models._base import scale_embeddings
 from espnet_ext.nn.decoder import TransformerDecoder
-from espnet_ext.training.config import merged
+from espnet_ext.training.merge import merged
 from espnet_ext.training.schedules import WarmupLinearLR
 from espnet_ext.training.trainer import Trainer
 

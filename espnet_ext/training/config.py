@@ -1,16 +1,20 @@
-"""The configuration of a run: a YAML, changed by `--set`, with every name checked before an hour is spent on it."""
+"""The configuration of a run: a YAML over its recipe's base.yaml, changed by `--set`, and every name in it checked."""
 
+import copy
 import difflib
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from espnet_ext.training.errors import TrainError
+from espnet_ext.training.merge import inherited
 
+BASE = "base"  # base.yaml, beside the systems
 PEER_OPTIONS = (
     "encoder",
     "encoder_conf",
@@ -24,25 +28,72 @@ PEER_OPTIONS = (
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?e[+-]?\d+", re.IGNORECASE)  # YAML 1.1 takes 2e-3 for a string
 
 
-def read_config(path: Path, changes: Iterable[str]) -> dict[str, Any]:
-    """The YAML with `key=value` or `key.key=value` changes; names are not checked yet."""
+@dataclass(frozen=True)
+class Config:
+    """The options of a run, and where they were given."""
+
+    values: dict[str, Any]
+    layers: list[tuple[str, dict[str, Any]]]  # file or argument, and what it says; what comes later counts
+
+    def source(self, *names: str) -> str:
+        """The file or argument that says `names[0]`, or the option `names[1]` in that section, and so on."""
+        return next((where for where, values in reversed(self.layers) if holds(values, names)), "default")
+
+
+def holds(values: Any, names: Sequence[str]) -> bool:
+    """Whether nested dictionaries have something under these names."""
+    for name in names:
+        if not isinstance(values, dict) or name not in values:
+            return False
+        values = values[name]
+    return True
+
+
+def read_config(path: Path, changes: Iterable[str] = (), vary: Iterable[str] = ()) -> Config:
+    """A system's YAML, laid over base.yaml if it says `from: base`, then `key.key=value` changes; not checked yet."""
+    if path.stem == BASE:
+        raise TrainError(f"{path} is what the systems beside it share, and not a system; give conf/<system>.yaml")
+    own, base = read_yaml(path), {}
+    layers = [(str(path), own)]
+    if "from" in own:
+        if own.pop("from") != BASE:
+            raise TrainError(f"{path}: from: takes `{BASE}` only, the {BASE}.yaml beside this file")
+        beside = path.with_name(f"{BASE}.yaml")
+        base = read_yaml(beside)
+        if "from" in base:
+            raise TrainError(f"{beside}: `from:` stands in systems only; write here all that they share")
+        layers.insert(0, (str(beside), base))
+    values = copy.deepcopy(inherited(base, own))
+    for option, given in (("--set", changes), ("--vary", vary)):
+        layers += [(f"{option} {change}", apply(change, values, f"{option} {change}")) for change in given]
+    return Config(values, layers)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The options in a file."""
     if not path.exists():
         raise TrainError(f"{path}: no such file")
-    config = with_numbers(yaml.safe_load(path.read_text(encoding="utf-8")))
-    if not isinstance(config, dict):
-        raise TrainError(f"{path}: expected `option: value` lines, found {type(config).__name__}")
-    for change in changes:
-        name, equals, value = change.partition("=")
-        if not equals:
-            raise TrainError(f"--set {change}: expected key=value, such as max_epoch=10 or encoder_conf.num_blocks=6")
-        place = config
-        *parents, last = name.split(".")
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise TrainError(f"--set {change}: {parent} is {place!r}, which has no parts")
-        place[last] = with_numbers(yaml.safe_load(value))
-    return config
+    values = with_numbers(yaml.safe_load(path.read_text(encoding="utf-8")))
+    if not isinstance(values, dict):
+        raise TrainError(f"{path}: expected `option: value` lines, found {type(values).__name__}")
+    return values
+
+
+def apply(change: str, values: dict[str, Any], where: str) -> dict[str, Any]:
+    """Set what `key.key=value` says; returns it as a nested dictionary."""
+    name, equals, text = change.partition("=")
+    if not equals:
+        raise TrainError(f"{where}: expected key=value, such as max_epoch=10 or encoder_conf.num_blocks=6")
+    place, value = values, with_numbers(yaml.safe_load(text))
+    *parents, last = name.split(".")
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise TrainError(f"{where}: {parent} is {place!r}, which has no parts")
+    place[last] = value
+    for key in reversed(name.split(".")):
+        value = {key: value}
+    return value
 
 
 def with_numbers(value: Any) -> Any:
@@ -54,50 +105,44 @@ def with_numbers(value: Any) -> Any:
     return float(value) if isinstance(value, str) and NUMBER.fullmatch(value) else value
 
 
-def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration with other values; sections such as encoder_conf keep what is not changed, of the same class."""
-    # another encoder has options of its own
-    others = {f"{name}_conf" for name in changes if changes[name] != config.get(name)}
-    sections = {
-        name: value if name in others else {**(config[name] or {}), **value}
-        for name, value in changes.items()
-        if isinstance(value, dict)
-    }
-    return {**config, **changes, **sections}
-
-
-def check_names(config: Mapping[str, Any], where: str) -> None:
+def check_names(config: Config) -> None:
     """Refuse options that nothing reads."""
     from espnet_ext.espnet.task import default_config
 
-    check_known(config, default_config(), where)
-    for name, value in config.items():
-        known = names_of_conf(config, name) if isinstance(value, dict) else None
+    values = config.values
+    check_known(config, default_config(), ())
+    for name, value in values.items():
+        known = names_of_conf(values, name) if isinstance(value, dict) else None
         if known is not None:
-            check_known(value, known, f"{where}: {name}")
-    check_peer(config, f"{where}: mt_peer")
+            check_known(config, known, (name,))
+    check_peer(config)
 
 
-def check_peer(config: Mapping[str, Any], where: str) -> None:
+def check_peer(config: Config) -> None:
     """Refuse a text peer's options that nothing reads."""
     from espnet_ext import models
 
-    peer = config.get("mt_peer") or {}
-    if peer and not models.find(config.get("model", "e2e")).peers:
-        raise TrainError(f"{where}: {config.get('model', 'e2e')} has no text peer; leave this section out")
-    check_known(peer, PEER_OPTIONS, where)
+    values = config.values
+    peer, system = values.get("mt_peer") or {}, values.get("model", "e2e")
+    if peer and not models.find(system).peers:
+        raise TrainError(f"{config.source('mt_peer')}: mt_peer: {system} has no text peer; leave this section out")
+    check_known(config, PEER_OPTIONS, ("mt_peer",))
     for name, value in peer.items():
-        known = names_of_conf({**config, **peer, "model": "mt"}, name) if isinstance(value, dict) else None
+        known = names_of_conf({**values, **peer, "model": "mt"}, name) if isinstance(value, dict) else None
         if known is not None:
-            check_known(value, known, f"{where}: {name}")
+            check_known(config, known, ("mt_peer", name))
 
 
-def check_known(given: Iterable[str], known: Iterable[str], where: str) -> None:
-    known = sorted(known)
+def check_known(config: Config, known: Iterable[str], section: tuple[str, ...]) -> None:
+    """Refuse names in a section (or outside all) that are not `known`."""
+    known, given = sorted(known), config.values
+    for name in section:
+        given = given.get(name) or {}
     for name in given:
         if name not in known:
             near = difflib.get_close_matches(name, known, 3, 0.5)
             remedy = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known)}"
+            where = ": ".join((config.source(*section, name), *section))
             raise TrainError(f"{where}: unknown option {name!r}; {remedy}")
 
 

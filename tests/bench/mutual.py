@@ -16,9 +16,10 @@ from typing import Any
 
 import torch
 
-from espnet_ext.espnet.task import STTask
+from espnet_ext.espnet.task import STTask, default_config
 from espnet_ext.machine.process import keep_freed_memory
 from espnet_ext.training import options as option_table
+from espnet_ext.training.config import read_config
 from espnet_ext.training.step import iterate, make_steppers
 
 RECIPES = Path(__file__).parents[2] / "egs"
@@ -37,7 +38,7 @@ def make_batch(device: torch.device) -> dict[str, torch.Tensor]:
 
 def make_step(config: Path, device: torch.device) -> Callable[[], None]:
     """The iteration of a system, as the training loop makes it."""
-    args = STTask.get_parser().parse_args(["--config", str(config), "--output_dir", "none"])
+    args = argparse.Namespace(**{**default_config(), **read_config(config).values, "output_dir": "none"})
     args.token_list = args.src_token_list = TOKENS
     args.normalize = None
     model = STTask.build_model(args).to(device).train()
