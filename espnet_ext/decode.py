@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.data.ark import INDEX
+from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.files import Stamp, atomic_open, write_json, write_table
 from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
 from espnet_ext.infra.streams import STREAMS
@@ -240,7 +241,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="dump directory of the test set; for ESPnet's systems that read waveforms, its data directory",
     )
     parser.add_argument("--out", type=Path, help="where the result goes; default EXP/<name of DUMP>")
-    parser.add_argument("--nj", type=int, default=1, help="parallel jobs")
+    parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs")
     parser.add_argument("--executor", choices=EXECUTORS, default="local")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     dtype_help = "number format; int8 is for the CPU; auto: bf16 where the hardware multiplies in it, else fp32"

@@ -9,9 +9,12 @@ import soundfile
 
 from espnet_ext.data.check import check, main
 from espnet_ext.data.read_datadir import spans
-from espnet_ext.data.write_datadir import Utterance, write_data_dir
+from espnet_ext.data.write_datadir import Utterance, has_text, write_data_dir
 from espnet_ext.infra.files import read_table
-from tests.bench.bad_inputs import CASES, RATE, make_good, segment, truncate, write
+from espnet_ext.infra.lines import read_lines
+from tests.bench.bad_inputs import CASES, IDS, RATE, make_good, segment, truncate, write
+
+MANY = {"ids that differ between files", "file that was cut off", "id that ends in NUL", "line without an end"}
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def test_bad_input(name: str, good: Path, capsys: pytest.CaptureFixture[str]) ->
     assert said[-1].startswith(f"{good}: refused: ")
 
 
-@pytest.mark.parametrize("name", sorted(set(CASES) - {"ids that differ between files", "file that was cut off"}))
+@pytest.mark.parametrize("name", sorted(set(CASES) - MANY))
 def test_one_fault_is_one_problem(name: str, good: Path) -> None:
     CASES[name][0](good)
     assert len(check(good)) == 1
@@ -58,6 +61,40 @@ def test_all_problems_are_reported_but_few_of_a_kind(good: Path, capsys: pytest.
     assert "refused: 50 CR, 50 empty text, 50 missing audio" in said
     assert said.count("has no text") == 10 and f"{good}: 40 more of the kind 'empty text'" in said
     assert f"{good}/nowhere: there is no such directory; run local/data.py first" in said
+
+
+@pytest.mark.parametrize("nj", ["0", "-1", "two"])
+def test_a_number_of_jobs_that_is_none(good: Path, nj: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as status:
+        main([str(good), "--nj", nj])
+    assert status.value.code == 2
+    assert f"--nj: {nj!r}: expected a whole number from 1 on" in capsys.readouterr().err.replace('"', "'")
+
+
+def test_a_missing_program_is_one_line(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (good / "audio" / "b1.wav").rename(good / "audio" / "b1.m4a")
+    write(good / "wav.scp", *(f"{name} {good}/audio/{name}.{'m4a' if name == 'b1' else 'wav'}" for name in IDS))
+    monkeypatch.setenv("PATH", str(good))
+    with pytest.raises(SystemExit, match=r"error: .*needs the program ffprobe; install it with: apt-get install"):
+        main([str(good)])
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \u3000", "\u200b\u200c\u200d", "\u2060\u00ad", "\ufe0f\u0301", "\u3164\u2800", "\0"]
+)
+def test_texts_of_which_nothing_is_seen(text: str) -> None:
+    assert not has_text(text)
+    assert has_text(f"{text}a") and has_text(f"{text}字") and has_text(f"{text}?") and has_text(f"{text}\ue000")
+
+
+def test_only_a_newline_ends_a_line(tmp_path: Path) -> None:
+    rows = ["a\u2028b", "c\x0cd\x85e", "f\x1cg", ""]
+    (tmp_path / "x").write_bytes("\ufeff".encode() + "\r\n".join([*rows, "h"]).encode())
+    assert list(read_lines(tmp_path / "x", "")) == [*rows, "h"]
+    with pytest.raises(ValueError, match="x:1: the line has more than 8 bytes; look"):
+        list(read_lines(tmp_path / "x", "look", longest=8))
+    with pytest.raises(ValueError, match="/dev/zero:1: the line has more than"):
+        list(read_lines("/dev/zero", "look"))
 
 
 def test_resample_allows_any_rate(good: Path) -> None:

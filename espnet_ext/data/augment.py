@@ -9,6 +9,7 @@ from espnet_ext.data import effects, read_datadir
 from espnet_ext.data.audio import AudioError, require_program
 from espnet_ext.data.augment_shards import Made, make_shard
 from espnet_ext.data.effects import Copy
+from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.files import Stamp, read_table, write_table
 from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
 
@@ -108,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=1, help="decides the strength of each effect (1)")
     parser.add_argument("--rate", type=int, default=16000, help="sampling rate of the copies (16000)")
-    parser.add_argument("--nj", type=int, default=1, help="parallel jobs (1)")
+    parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
     parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where jobs run (local)")
     options = parser.parse_args(arguments)
     try:

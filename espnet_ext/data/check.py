@@ -10,7 +10,9 @@ from espnet_ext.data import read_datadir
 from espnet_ext.data.audio import AudioError, AudioInfo, truncation
 from espnet_ext.data.audio_scan import Finding, scan
 from espnet_ext.data.check_tables import Problem, Table, counts, number, read_all
+from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.files import Stamp, write_json
+from espnet_ext.infra.jobs import JobError
 
 CHECKED = ".checked"  # written in the directory once it has passed
 SHOWN = 10  # problems of each kind
@@ -70,7 +72,7 @@ def _audio_faults(info: Finding, path: str, rate: int | None, in_segments: bool)
         return
     if info.frames == 0:
         yield "zero-length audio", f"{path}: holds no samples", "drop the recording in local/data.py"
-    elif info.claimed > info.frames and not in_segments:  # a segment says itself where it ends
+    elif info.is_cut and not in_segments:  # a segment says itself where it ends
         found, remedy = truncation(info.frames, info.claimed)
         yield "truncated audio", f"{path}: {found}", remedy
     if rate is not None and info.rate != rate:
@@ -138,30 +140,37 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rate", type=int, default=16000, help="the sampling rate that all audio must have (16000)")
     parser.add_argument("--resample", action="store_true", help="allow any rate: features resample")
     parser.add_argument("--langs", nargs="*", default=[], help="languages that must have a text")
-    parser.add_argument("--nj", type=int, default=1, help="parallel jobs (1)")
+    parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
     options = parser.parse_args(arguments)
-    rate, refused = None if options.resample else options.rate, False
-    for folder in options.folders:
-        prints: dict[str, str] = {}
-        if (folder / "wav.scp").exists():
-            paths = (line.partition(b" ")[2].decode(errors="replace") for line in _lines(folder / "wav.scp"))
-            prints = read_datadir.fingerprints(paths)
-        settings = {"rate": rate, "langs": options.langs, "audio": read_datadir.digest(sorted(prints.items()))}
-        stamp = Stamp(folder / CHECKED, read_datadir.tables(folder), **settings)
-        if stamp.is_current():
-            continue
-        problems = check(folder, rate=rate, langs=options.langs, nj=options.nj)
-        if problems:
-            refused = True
-            _refuse(folder, problems)
-        else:
-            _pass(folder, stamp)
+    try:
+        refused = [folder for folder in options.folders if not _is_in_order(folder, options)]
+    except (JobError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
     if refused:
         raise SystemExit(1)
 
 
+def _is_in_order(folder: Path, options: argparse.Namespace) -> bool:
+    """Check one directory, unless it has passed as it is, and say what was found."""
+    rate = None if options.resample else options.rate
+    prints: dict[str, str] = {}
+    if (folder / "wav.scp").exists():
+        paths = (line.partition(b" ")[2].decode(errors="replace") for line in _lines(folder / "wav.scp"))
+        prints = read_datadir.fingerprints(paths)
+    settings = {"rate": rate, "langs": options.langs, "audio": read_datadir.digest(sorted(prints.items()))}
+    stamp = Stamp(folder / CHECKED, read_datadir.tables(folder), **settings)
+    if stamp.is_current():
+        return True
+    problems = check(folder, rate=rate, langs=options.langs, nj=options.nj)
+    if problems:
+        _refuse(folder, problems)
+    else:
+        _pass(folder, stamp)
+    return not problems
+
+
 def _lines(path: Path) -> list[bytes]:
-    return path.read_bytes().splitlines()
+    return path.read_bytes().split(b"\n")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from espnet_ext.data.read_datadir import TEXTS, talk_of
 from espnet_ext.data.read_datadir import tables as tables_of
-from espnet_ext.data.write_datadir import INVISIBLE
-
-NOTHING = INVISIBLE + "".join(filter(str.isspace, map(chr, range(0x3001))))
+from espnet_ext.data.write_datadir import has_text
+from espnet_ext.infra.lines import LONGEST, raw_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line else f"{self.path}"
-        return f"{place}: {self.found}; {self.remedy}"
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in f"{place}: {self.found}; {self.remedy}")
 
 
 @dataclass
@@ -48,7 +47,12 @@ def read(path: Path, problems: list[Problem]) -> Table:
     """Read one file and note what is wrong with its bytes, its lines and the order of its ids."""
     table, is_text = Table(path), path.name.startswith(TEXTS)
     with open(path, "rb") as stream:
-        for number, raw in enumerate(stream, 1):
+        for number, raw in enumerate(raw_lines(stream), 1):
+            if len(raw) > LONGEST:
+                found, remedy = f"the line has more than {LONGEST} bytes", "write the file again, an utterance a line"
+                problems.append(Problem("malformed line", path, number, found, remedy))
+                table.without_id.append(number)
+                continue
             text = _decode(path, number, raw, problems)
             key, _, value = text.partition(" ")
             if not key or "\t" in key or (value[:1] in (" ", "\t") and value.strip()):
@@ -58,7 +62,10 @@ def read(path: Path, problems: list[Problem]) -> Table:
                 if not key:
                     table.without_id.append(number)
                     continue
-            elif is_text and not value.strip(NOTHING):
+            elif not key.isprintable():
+                found = f"id {key!r} holds a character that cannot be seen"
+                problems.append(Problem("malformed line", path, number, found, "make ids of letters, digits, - and _"))
+            elif is_text and not has_text(value):
                 remedy = "drop the utterance in local/data.py, where write_data_dir counts it"
                 problems.append(Problem("empty text", path, number, f"utterance {key} has no text", remedy))
             table.ids.append(key)

@@ -13,6 +13,7 @@ from espnet_ext.data.audio import AudioError
 from espnet_ext.data.fbank import compute, window_samples
 from espnet_ext.data.feature_shards import RECORDS, Record, compute_shard, is_finished
 from espnet_ext.data.read_datadir import Span
+from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.files import Stamp, atomic_open
 from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
 
@@ -108,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("dump", type=Path, help="folder for the features")
     parser.add_argument("--rate", type=int, default=16000, help="sampling rate; other audio is resampled (16000)")
     parser.add_argument("--num_mel", type=int, default=80, help="mel bins (80)")
-    parser.add_argument("--nj", type=int, default=1, help="parallel jobs (1)")
+    parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
     parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where jobs run (local)")
     options = vars(parser.parse_args(arguments))
     try:

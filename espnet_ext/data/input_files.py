@@ -1,15 +1,22 @@
 """The files that a command line means: folders, lists and single files."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from espnet_ext.infra.files import read_table
+from espnet_ext.infra.lines import read_lines
 
-AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".sph", ".aiff", ".au", ".m4a", ".aac", ".mp4", ".webm")
+AUDIO = (
+    *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".sph", ".aiff", ".au"),
+    *(".m4a", ".aac", ".mka", ".mkv", ".mov", ".mp4", ".webm", ".wma"),
+)
 
 
 class InputError(ValueError):
     """An input that cannot be translated, in one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
 
 
 def expand(names: Iterable[str], text: bool = False) -> Iterator[str | InputError]:
@@ -19,7 +26,7 @@ def expand(names: Iterable[str], text: bool = False) -> Iterator[str | InputErro
         listed = name.startswith("@") or (not text and path.suffix in (".scp", ".txt"))
         if listed:
             yield from _listed(Path(name.removeprefix("@")))
-        elif path.is_dir():
+        elif os.path.isdir(path):  # False too for names that the system refuses
             found = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in ((".txt",) if text else AUDIO))
             yield from found
             if not found:
@@ -29,11 +36,11 @@ def expand(names: Iterable[str], text: bool = False) -> Iterator[str | InputErro
 
 
 def _listed(path: Path) -> Iterator[str | InputError]:
-    """The paths in a list: one a line, or `id path` in a .scp."""
+    """The paths in a list: one a line, or `id path` in a .scp; what follows a line that is no text is not read."""
     try:
-        if path.suffix == ".scp":
-            yield from (value for _, value in read_table(path))
-        else:
-            yield from (line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
+        for line in read_lines(path, "give a text file of paths, one a line"):
+            value = (line.partition(" ")[2] if path.suffix == ".scp" else line).strip()
+            if value:
+                yield value
+    except (OSError, ValueError) as error:
         yield InputError(f"{path}: this list cannot be read ({error})")

@@ -73,7 +73,7 @@ def fingerprints(paths: Iterable[str]) -> dict[str, str]:
 def _fingerprint(path: str) -> str:
     try:
         status = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # a name that holds NUL is no name
         return "missing"
     return f"{status.st_size} {status.st_mtime_ns}"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.data.write_datadir import Utterance
+from espnet_ext.infra import lines as text_lines
 
 # `- {duration: 3.5, offset: 16.08, speaker_id: spk.1, wav: ted_1.wav}`; keys and values may be quoted
 FLOW_MAPPING = re.compile(r"-\s*\{(.*)\}\s*")
@@ -86,16 +87,8 @@ def _segment(path: Path, number: int, entry: Any) -> Segment:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text; only the newline ends one, as sentences hold other characters that Python splits at."""
-    lines = []
-    with open(path, "rb") as stream:
-        for number, raw in enumerate(stream, 1):
-            try:
-                lines.append(raw.decode().removesuffix("\n"))
-            except UnicodeDecodeError as error:
-                found = f"byte {error.start + 1} of the line is not UTF-8"
-                raise ValueError(f"{path}:{number}: {found}; unpack the corpus again, or convert the file") from error
-    return lines
+    """The lines of a corpus's text."""
+    return list(text_lines.read_lines(path, "unpack the corpus again, or convert the file"))
 
 
 def read_utterances(segments_yaml: Path, texts: Mapping[str, Path], audio: Path) -> list[Utterance]:

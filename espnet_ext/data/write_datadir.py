@@ -1,6 +1,7 @@
 """Write a data directory for local/data.py: drop or clip what real corpora hold, and count it by reason."""
 
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,9 @@ from espnet_ext.data.read_datadir import digest, fingerprints
 from espnet_ext.infra.files import Stamp, write_json, write_table
 
 SHORTEST = 0.025  # seconds: one window of the features
-INVISIBLE = "\ufeff\u200b\u200e\u200f"  # marks without width, which make an empty text look like one
+INVISIBLE = "\ufeff\u200b\u200e\u200f"  # marks without width at the ends of texts
+UNSEEN = {"Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"}  # controls, marks and spaces by Unicode
+BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a symbol by Unicode, of which nothing is seen
 EXAMPLES = 10
 OUTSIDE = "segment outside its recording"
 
@@ -126,7 +129,7 @@ def _with_text(utterances: list[Utterance], losses: Losses) -> list[Utterance]:
     kept, seen = [], set()
     for utterance in utterances:
         texts = {lang: " ".join(text.strip(INVISIBLE).split()) for lang, text in utterance.texts.items()}
-        empty = [lang for lang, text in texts.items() if not text.strip(INVISIBLE)]
+        empty = [lang for lang, text in texts.items() if not has_text(text)]
         if empty:
             losses.count(losses.dropped, f"empty text.{empty[0]}", utterance.id)
         elif utterance.id in seen:
@@ -135,6 +138,11 @@ def _with_text(utterances: list[Utterance], losses: Losses) -> list[Utterance]:
             seen.add(utterance.id)
             kept.append(replace(utterance, texts=texts))
     return kept
+
+
+def has_text(text: str) -> bool:
+    """Whether there is anything to see: a letter, digit or sign, not only spaces, controls, marks and the like."""
+    return any(unicodedata.category(char) not in UNSEEN and char not in BLANK for char in text)
 
 
 def _fit(utterance: Utterance, found: Finding, shortest: float, losses: Losses) -> Utterance | None:
@@ -152,7 +160,7 @@ def _fit(utterance: Utterance, found: Finding, shortest: float, losses: Losses) 
         outside = wanted_end - wanted_start >= shortest
         losses.count(losses.dropped, OUTSIDE if outside else f"shorter than {shortest} s", utterance.id)
         return None
-    if whole and found.claimed > found.frames:
+    if whole and found.is_cut:
         losses.count(losses.clipped, "truncated audio", utterance.id)
     elif whole:
         return utterance

@@ -55,6 +55,20 @@ def truncate(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[: 44 + 2 * 6000])
 
 
+def half_an_ogg(folder: Path) -> None:
+    path = folder / "audio" / "b1.wav"
+    noise = np.random.default_rng(0).normal(0, 0.1, 5 * RATE)
+    soundfile.write(path, noise, RATE, format="OGG", subtype="VORBIS")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def sphere(folder: Path, count: str) -> None:
+    """A SPHERE file that says this number of samples."""
+    header = f"NIST_1A\n   1024\nsample_count -i {count}\nsample_n_bytes -i 2\nchannel_count -i 1\n"
+    header += f"sample_byte_format -s2 01\nsample_rate -i {RATE}\nend_head\n"
+    (folder / "audio" / "b1.wav").write_bytes(header.encode().ljust(1024) + bytes(2 * RATE))
+
+
 def with_nan() -> np.ndarray:
     samples = np.zeros(RATE, np.float32)
     samples[123] = np.nan
@@ -189,6 +203,42 @@ CASES: dict[str, Case] = {
         "text.en:2",
         "is not an id, one space and a value",
         "id value",
+    ),
+    "text of nothing but marks without width": (
+        lambda d: edit(d / "text.de", "der Baum Nummer 2", "\u200d\u2060\u00ad\ufe0f\u3164"),
+        "text.de:2",
+        "utterance a2 has no text",
+        "drop the utterance in local/data.py",
+    ),
+    "id that ends in NUL": (
+        lambda d: [edit(d / name, "b2 ", "b2\0 ") for name in ("wav.scp", "utt2spk", "text.en", "text.de")],
+        "utt2spk:4",
+        "id 'b2\\x00' holds a character that cannot be seen",
+        "make ids of letters",
+    ),
+    "line without an end": (
+        lambda d: edit(d / "text.de", "der Baum Nummer 2", "x" * (1 << 20)),
+        "text.de:2",
+        "the line has more than 1048576 bytes",
+        "write the file again",
+    ),
+    "NUL in a path": (
+        lambda d: edit(d / "wav.scp", "b1.wav", "b1\0.wav"),
+        "wav.scp:3",
+        "b1\\x00.wav: cannot be looked at (embedded null byte)",
+        "correct the path",
+    ),
+    "Ogg that was cut in half": (
+        half_an_ogg,
+        "wav.scp:3",
+        "before its last page",
+        "fetch the file again",
+    ),
+    "SPHERE header with a wrong number": (
+        lambda d: sphere(d, "12x"),
+        "wav.scp:3",
+        "its header says 'sample_count -i 12x', which is no number of samples",
+        "fetch the file again",
     ),
     "file that was cut off": (
         lambda d: edit(d / "text.de", "Nummer 2\nb1 der Baum Nummer 1\nb2 der Baum Nummer 2\n", "Nummer 2\nb1 der B"),

@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # so that it also runs alone, as python3 local/data.py
 
 from espnet_ext.data import segment_yaml, write_datadir
+from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.scoring.metrics import without_punctuation
 
 LANGUAGES = ("mb", "fr")
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="folder that holds full_corpus_newsplit")
     parser.add_argument("--src_lang", choices=["mb"], default="mb", help="language of the speech (mb)")
     parser.add_argument("--tgt_lang", choices=["fr"], default="fr", help="language of the translations (fr)")
-    parser.add_argument("--nj", type=int, default=2, help="parallel processes (2)")
+    parser.add_argument("--nj", type=at_least_one, default=2, help="parallel processes (2)")
     args = parser.parse_args()
     try:
         corpus = args.corpus / "full_corpus_newsplit"

@@ -19,6 +19,7 @@ from grammar import Generator
 
 from espnet_ext.data import write_datadir
 from espnet_ext.data.synthesis import NOISES, Utterance, synthesise
+from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.files import Stamp
 
 # Knobs of difficulty. Those of the sentences are on top of grammar.py.
@@ -118,7 +119,7 @@ def main() -> None:
     parser.add_argument(
         "--size", choices=SIZES, default="full", help="full: 3,600 English utterances (default); tiny: 120"
     )
-    parser.add_argument("--nj", type=int, default=2, help="parallel processes (default: 2)")
+    parser.add_argument("--nj", type=at_least_one, default=2, help="parallel processes (default: 2)")
     parser.add_argument("--seed", type=int, default=1, help="seed of sentences and sound (default: 1)")
     parser.add_argument("--downloads", type=Path, help="folder for the audio (default: downloads beside DATA)")
     args = parser.parse_args()

@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # so that it also runs alone, as python3 local/data.py
 
 from espnet_ext.data import segment_yaml, write_datadir
+from espnet_ext.infra.arguments import at_least_one
 
 LANGUAGES = ("de", "es", "fr", "it", "nl", "pt", "ro", "ru", "ja", "zh")  # v1 has the first eight, v2 and v3 de ja zh
 SETS = ("train", "dev", "tst-COMMON", "tst-HE")
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--src_lang", choices=["en"], default="en", help="language of the talks (en)")
     parser.add_argument("--tgt_lang", choices=LANGUAGES, required=True, help="language of the translations")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, help=f"sets to prepare ({' '.join(SETS)})")
-    parser.add_argument("--nj", type=int, default=2, help="parallel processes (2)")
+    parser.add_argument("--nj", type=at_least_one, default=2, help="parallel processes (2)")
     args = parser.parse_args()
     try:
         pair = segment_yaml.require(args.corpus / f"en-{args.tgt_lang}", "give --corpus the folder that holds it")

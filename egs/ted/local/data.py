@@ -12,6 +12,7 @@ import iwslt
 
 from espnet_ext.data import segment_yaml, write_datadir
 from espnet_ext.data.read_datadir import talk_of
+from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.files import write_table
 
 LANGUAGES = ("de", "fr", "zh", "ja")
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument("--src_lang", choices=["en"], default="en", help="language of the talks (en)")
     parser.add_argument("--tgt_lang", choices=LANGUAGES, required=True, help="language of the translations")
     parser.add_argument("--sets", nargs="*", default=SETS, help=f"evaluation sets to prepare ({' '.join(SETS)})")
-    parser.add_argument("--nj", type=int, default=2, help="parallel processes (2)")
+    parser.add_argument("--nj", type=at_least_one, default=2, help="parallel processes (2)")
     args = parser.parse_args()
     pair = f"en-{args.tgt_lang}"
     corpus = args.corpus / pair if (args.corpus / pair).is_dir() else args.corpus

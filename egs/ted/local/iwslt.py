@@ -86,7 +86,7 @@ def _add_references(
         raise ValueError(f"{files[min(files)].parent}: talk {talk} has {shown} segments; they must be as many; {AGAIN}")
     for i, rows in enumerate(zip(*lines.values(), strict=True), 1):
         key = f"{talk}_r{i:05d}"
-        if not all(row.strip(write_datadir.INVISIBLE) for row in rows):
+        if not all(write_datadir.has_text(row) for row in rows):
             found.empty.append(key)
             continue
         for lang, row in zip(lines, rows, strict=True):

@@ -1,0 +1,33 @@
+"""Lines of text that nobody has checked: only a newline ends one, and none is read whole before its length is known."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+LONGEST = 1 << 20  # bytes of a line; what is longer is no text
+
+
+def raw_lines(stream: BinaryIO, longest: int = LONGEST) -> Iterator[bytes]:
+    """Each line with its newline; of one that is too long `longest` + 1 bytes, and the rest of it is passed over."""
+    while line := stream.readline(longest + 1):
+        yield line
+        while len(line) > longest and not line.endswith(b"\n") and (line := stream.readline(longest + 1)):
+            pass
+
+
+def read_lines(path: str | Path, remedy: str, longest: int = LONGEST) -> Iterator[str]:
+    """The lines of a UTF-8 file, without a byte order mark and the carriage returns of other systems.
+
+    Sentences hold other characters at which Python splits lines: U+2028, NEL, form feed.
+    """
+    with open(path, "rb") as stream:
+        for number, raw in enumerate(raw_lines(stream, longest), 1):
+            if len(raw) > longest:
+                raise ValueError(f"{path}:{number}: the line has more than {longest} bytes; {remedy}")
+            try:
+                text = raw.decode()
+            except UnicodeDecodeError as error:
+                found = f"byte {error.start + 1} of the line is not UTF-8"
+                raise ValueError(f"{path}:{number}: {found}; {remedy}") from error
+            text = text.removesuffix("\n").removesuffix("\r")
+            yield text.removeprefix("\ufeff") if number == 1 else text
