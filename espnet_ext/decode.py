@@ -45,7 +45,7 @@ def load(exp: Path, dtype: str, device: str) -> tuple[Any, Any]:
     """The experiment and its model as it decodes; kept, since a process decodes many shards."""
     import torch
 
-    from espnet_ext.espnet.task import load_experiment
+    from espnet_ext.espnet.experiment import load_experiment
     from espnet_ext.machine.precision import prepare
 
     if device == "cuda" and torch.cuda.device_count() == 0:

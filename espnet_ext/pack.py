@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from espnet_ext.infra.files import atomic_open
 
 if TYPE_CHECKING:
-    from espnet_ext.espnet.task import Experiment
+    from espnet_ext.espnet.experiment import Experiment
 
 MANIFEST = "manifest.json"
 FORMAT = "espnet_ext pack 1"
@@ -175,7 +175,7 @@ def opened(exp: str | Path) -> Iterator[Path]:
 
 def load(exp: str | Path, device: str = "cpu") -> "Experiment":
     """load_experiment for folders and packs; a packed system's files are gone when it is in memory."""
-    from espnet_ext.espnet.task import load_experiment
+    from espnet_ext.espnet.experiment import load_experiment
 
     with opened(exp) as folder:
         return load_experiment(folder, device)

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from espnet_ext import decode, report, score
-from espnet_ext.espnet.task import load_experiment
+from espnet_ext.espnet.experiment import load_experiment
 from espnet_ext.infra.files import read_table
 from espnet_ext.nn.attention import Attention
 from espnet_ext.reporting.attention import attention_pictures, by_stream, record

@@ -12,12 +12,12 @@ from espnet2.bin.st_inference import Speech2Text as StInference
 
 from espnet_ext import decode
 from espnet_ext.data.ark import FeatureReader
-from espnet_ext.espnet.task import load_experiment
+from espnet_ext.espnet.experiment import load_experiment
 from espnet_ext.infra.files import read_table, write_table
 from espnet_ext.machine.precision import prepare
 from espnet_ext.models._base import BaseModel
+from tests.support.espnet_exp import CASES, save_as_espnet
 from tests.support.tiny_exp import LENGTHS, make_dump, make_system
-from tests.test_interop import CASES, save_as_espnet
 
 RESULTS = {"asr": ["asr"], "e2e": ["st"], "mt": ["mt"], "pipeline": ["asr", "st"]}
 

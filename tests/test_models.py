@@ -10,7 +10,8 @@ import yaml
 from espnet.nets.pytorch_backend.transformer.label_smoothing_loss import LabelSmoothingLoss
 
 from espnet_ext import models
-from espnet_ext.espnet.task import STTask, default_config, load_experiment
+from espnet_ext.espnet.experiment import load_experiment
+from espnet_ext.espnet.task import STTask, default_config
 from espnet_ext.nn.loss import IGNORE, accuracy, smoothed_cross_entropy
 from espnet_ext.training.config import check_names, read_config
 

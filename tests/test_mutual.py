@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from espnet_ext.espnet.task import STTask, load_experiment
+from espnet_ext.espnet.experiment import load_experiment
+from espnet_ext.espnet.task import STTask
 from espnet_ext.models._base import with_end, with_start
 from espnet_ext.models._peers import cyclical_beta, divergences
 from espnet_ext.nn.loss import IGNORE, smoothed_cross_entropy

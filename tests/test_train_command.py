@@ -11,7 +11,7 @@ import typeguard
 import yaml
 
 from espnet_ext import train
-from espnet_ext.espnet.task import load_experiment
+from espnet_ext.espnet.experiment import load_experiment
 from espnet_ext.training.config import check_names, read_config
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.history import read_history

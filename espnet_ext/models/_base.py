@@ -71,6 +71,11 @@ class BaseModel(AbsESPnetModel):
         self.lsm_weight = lsm_weight
         self.length_normalized_loss = length_normalized_loss
 
+    @classmethod
+    def as_espnet(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """ESPnet's task that builds the same model, and what its configuration must say that ours does not."""
+        raise ValueError(f"{config['model']}: ESPnet has no such model; asr, mt, e2e and multitask can be exported")
+
     def forward(self, **batch: torch.Tensor) -> tuple[torch.Tensor, Stats, torch.Tensor]:
         loss, stats = self.loss(batch)
         size = batch[self.data_names[0]].size(0)

@@ -22,6 +22,11 @@ class Model(SpeechModel):
             self.share_embeddings(self.decoder)
         self.ctc: Any = parts.ctc(parts.src_size) if asr_ctc_weight > 0 else None
 
+    @classmethod
+    def as_espnet(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        weight = config["model_conf"].get("asr_ctc_weight", 0.3)
+        return "asr", {"token_list": config["src_token_list"], "model_conf": {"ctc_weight": weight}}
+
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
         memory = self.encode(batch["speech"], batch["speech_lengths"])
         target = batch["src_text"], batch["src_text_lengths"]

@@ -22,6 +22,13 @@ class Model(SpeechModel):
         self.ctc = parts.ctc(parts.src_size) if asr_ctc_weight > 0 else None
         self.st_ctc = parts.ctc(parts.tgt_size) if st_ctc_weight > 0 else None
 
+    @classmethod
+    def as_espnet(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        conf = config["model_conf"]
+        ctc = conf.get("asr_ctc_weight", 0.0)
+        weights = {"asr_weight": ctc, "mtlalpha": 1.0 if ctc > 0 else 0.0}
+        return "st", {"model_conf": {**weights, "st_mtlalpha": conf.get("st_ctc_weight", 0.0)}}
+
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
         return self.loss_of(*self.predict(batch), batch)
 

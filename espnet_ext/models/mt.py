@@ -23,6 +23,12 @@ class Model(BaseModel):
         source = (self.frontend or self.encoder).embed[0]
         self.share_embeddings(self.decoder, source if share_encoder_decoder_input_embed else None)
 
+    @classmethod
+    def as_espnet(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        ties = {name: value for name, value in config["model_conf"].items() if name.startswith("share_")}
+        size = None if config["frontend"] else len(config["src_token_list"])
+        return "mt", {"input_size": size, "model_conf": ties}
+
     def encode(self, src_text: torch.Tensor, src_text_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Encoder states (B, L + 1, D) and their lengths; the source starts with <sos/eos>, as ESPnet's does."""
         tokens_BL = with_start(src_text[:, : src_text_lengths.max()], self.src_sos, self.src_eos)

@@ -41,6 +41,18 @@ class Model(SpeechModel):
         self.ctc = parts.ctc(parts.src_size) if asr_ctc_weight > 0 else None
         self.st_ctc = parts.ctc(parts.tgt_size) if st_ctc_weight > 0 else None
 
+    @classmethod
+    def as_espnet(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        conf = config["model_conf"]
+        if conf.get("shared_decoder", True) or cls.decoder_classes:
+            raise ValueError(
+                f"{config['model']}: ESPnet has no decoder for two languages; only multitask with "
+                "`shared_decoder: false` is exported"
+            )
+        weights = {"asr_weight": conf.get("asr_weight", 0.3), "mtlalpha": conf.get("asr_ctc_weight", 0.0)}
+        extra = {"extra_asr_decoder": config["decoder"], "extra_asr_decoder_conf": config["decoder_conf"]}
+        return "st", {**extra, "model_conf": {**weights, "st_mtlalpha": conf.get("st_ctc_weight", 0.0)}}
+
     def make_decoder(self, parts: Any, stream: str) -> torch.nn.Module:
         size = STREAMS[stream].of(parts.src_size, parts.tgt_size)
         decoder = parts.decoder(size, make=self.decoder_classes.get(stream))

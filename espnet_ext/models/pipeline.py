@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from espnet_ext.espnet.experiment import load_experiment
 from espnet_ext.models._base import BaseModel, Batch, Stats
 from espnet_ext.search.options import Hypothesis, SearchOptions
 
@@ -19,7 +20,7 @@ class Model(BaseModel):
         super().__init__()
         if asr_nbest < 1:
             raise ValueError(f"asr_nbest: {asr_nbest}; at least one transcript must be translated")
-        asr, mt = (parts.experiment(name) for name in self.composed_of)
+        asr, mt = (load_experiment(parts.folder_of(name)) for name in self.composed_of)
         self.asr, self.mt = asr.model, mt.model
         self.written, self.read = asr.src_subwords, mt.src_subwords
         self.subwords = asr.src_subwords, mt.tgt_subwords

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from espnet_ext.data.dataset import SpeechTextData, collate
-from espnet_ext.espnet.task import Experiment, load_experiment
+from espnet_ext.espnet.experiment import Experiment, load_experiment
 from espnet_ext.infra.streams import STREAMS
 from espnet_ext.nn.attention import Attention
 from espnet_ext.reporting.fonts import drawable

@@ -151,7 +151,8 @@ def names_of_conf(config: Mapping[str, Any], name: str) -> set[str] | None:
     from espnet2.tasks.abs_task import optim_classes, scheduler_classes
 
     from espnet_ext import models
-    from espnet_ext.espnet.task import CHOICES, default_config
+    from espnet_ext.espnet.parts import CHOICES
+    from espnet_ext.espnet.task import default_config
 
     part = name.removesuffix("_conf")
     chosen = {**default_config(), **config}.get(part)
