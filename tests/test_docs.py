@@ -1,35 +1,35 @@
 """What the documents tell to type works: their code runs, their commands and options exist."""
 
+import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile
 import torch
 
 from espnet_ext import models
-from espnet_ext.data.check import check
-from espnet_ext.data.write_datadir import Utterance
+from tests.support.recipe_copy import table, write_wav
 from tests.test_models import batch_of, build, read
 
 ROOT = Path(__file__).parent.parent
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("egs/*/README.md")]
 
 
-def code_of(name: str) -> dict[str, Any]:
-    """The names that the first Python block of a document defines."""
-    block = re.search(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text(), re.DOTALL)
-    assert block
-    names: dict[str, Any] = {"__name__": "example"}
-    exec(compile(block[1], name, "exec"), names)
-    return names
+def block_of(name: str, kind: str) -> str:
+    """The first block of a document in this language."""
+    block = re.search(rf"```{kind}\n(.*?)```", (ROOT / "docs" / name).read_text(encoding="utf-8"), re.DOTALL)
+    assert block, f"{name}: no {kind} block"
+    return block[1]
 
 
 def test_the_model_of_the_docs_trains_and_decodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    example = code_of("adding_a_model.md")["Model"]
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(compile(block_of("adding_a_model.md", "python"), "adding_a_model.md", "exec"), names)
+    example = names["Model"]
     monkeypatch.setattr(models, "find", lambda name: example)
     model = build("e2e", tmp_path)
     assert type(model) is example
@@ -42,16 +42,36 @@ def test_the_model_of_the_docs_trains_and_decodes(tmp_path: Path, monkeypatch: p
     assert len(found["st"]) == 3
 
 
-def test_the_corpus_script_of_the_docs_makes_data_that_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    audio = tmp_path / "a.wav"
-    soundfile.write(audio, np.random.default_rng(1).normal(0, 0.1, 16000), 16000)
-    names = code_of("adding_a_corpus.md")
-    names["read"] = lambda folder, lang: [Utterance(f"{folder.name}-1", "spk", {"en": "a b", lang: "a b"}, audio)]
-    arguments = [str(tmp_path / "data"), "--corpus", str(tmp_path), "--tgt_lang", "de"]
-    monkeypatch.setattr(sys, "argv", ["data.py", *arguments])
-    names["main"]()
+def test_the_model_of_the_docs_is_found_by_its_name(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "espnet_ext", tmp_path / "espnet_ext", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "espnet_ext/models/my_e2e.py").write_text(block_of("adding_a_model.md", "python"), encoding="utf-8")
+    program = "from espnet_ext import models; print(models.find('my_e2e').inputs, 'my_e2e' in models.NAMES)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "('speech',) True\n", done.stderr
+
+
+def test_the_corpus_of_the_docs_is_added_by_copying(tmp_path: Path) -> None:
+    """The script and the run.sh of the page, pasted as they are, on a corpus of the layout that they describe."""
+    recipe, corpus = tmp_path / "egs" / "my_corpus", tmp_path / "corpus"
+    for name, text in (("local/data.py", "python"), ("run.sh", "bash")):
+        (recipe / name).parent.mkdir(parents=True, exist_ok=True)
+        (recipe / name).write_text(block_of("adding_a_corpus.md", text), encoding="utf-8")
+        (recipe / name).chmod(0o755)
+    shutil.copytree(ROOT / "egs" / "mini" / "conf", recipe / "conf")
+    for name in ("utils", "espnet_ext"):
+        (tmp_path / name).symlink_to(ROOT / name)
     for name in ("train", "dev", "test"):
-        assert check(tmp_path / "data" / name) == []
+        keys = [f"ann_{name}{number}" for number in range(3)]
+        for key in keys:
+            write_wav(corpus / name / "wav" / f"{key}.wav", 0.5)
+        for lang in ("en", "de"):
+            lines = [f"{key} {lang} sentence {key}\n" for key in keys]
+            (corpus / name / f"text.{lang}").write_text("".join(lines), encoding="utf-8")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [str(recipe / "run.sh"), "--corpus", "../../corpus", "--stop_stage", "2"]
+    done = subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert table(recipe / "data" / "train" / "utt2spk") == {f"ann_train{number}": "ann" for number in range(3)}
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
