@@ -130,6 +130,25 @@ def test_differences_of_two_texts(page, reference, hypothesis, stream, rules, ex
     assert page.run(shown) == expected
 
 
+def test_a_long_row_of_left_out_words_is_folded(page):
+    page.run(
+        "document.body.append(element('p', { id: 'fold' }, ...marked('a b c d e f', 'f', 'st', { unit: 'word' })))"
+    )
+    unfolded = "[...byId('fold').childNodes].filter((node) => !node.classList?.contains('folded'))"
+    shown = f"{unfolded}.map((node) => node.textContent).join('')"
+    assert page.run(shown).split() == ["5", "left", "out", "f"]
+    page.run("document.querySelector('#fold .fold').click()")
+    assert page.run(shown).split() == ["5", "left", "out", "a", "b", "c", "d", "e", "f"]
+    page.run("byId('fold').remove()")
+
+
+def test_epochs_are_whole_and_only_trained_systems_are_among_curves(page):
+    assert page.run("ticks(1, 3, 6, true)") == [1, 2, 3] and page.run("ticks(0, 1, 4)[1]") == 0.5
+    names = "[...document.querySelectorAll('#training .legend button')].map((button) => button.dataset.system)"
+    assert page.run(names) == ["asr", "mt", "e2e", "multitask"]
+    assert "pipeline" in page.run(names.replace("#training", "#distributions"))
+
+
 def test_audio_plays(page):
     played = page.run(
         "(async () => { const audio = document.querySelector('#list audio'); await audio.play();"

@@ -6,8 +6,9 @@ function niceStep(span, count) {
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough);
 }
 
-function ticks(low, high, count) {
-  const step = niceStep(high - low || 1, count), found = [];
+// With `whole`, such as for epochs, whole numbers alone.
+function ticks(low, high, count, whole = false) {
+  const step = Math.max(niceStep(high - low || 1, count), whole ? 1 : 0), found = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(i * step);
   return found;
 }
@@ -23,7 +24,7 @@ function valueRange(series, fromZero, cut) {
 }
 
 // series: [{ name, system, points: [[x, y], ...], dashed }]
-function lineChart(title, xName, series, { fromZero = false, cut = false, percent = false } = {}) {
+function lineChart(title, xName, series, { fromZero = false, cut = false, percent = false, whole = false } = {}) {
   const shown = series.filter((line) => !hidden.has(line.system) && line.points.length);
   const figure = element("figure", {}, element("figcaption", { textContent: title }));
   if (!shown.length) return element("figure", {}, figure.firstChild, element("p", { className: "note", textContent: "Nothing to show." }));
@@ -38,7 +39,7 @@ function lineChart(title, xName, series, { fromZero = false, cut = false, percen
     svg.append(drawn("line", { class: "grid", x1: left, x2: width - right, y1: toY(y), y2: toY(y) }));
     svg.append(drawn("text", { x: left - 6, y: toY(y) + 4, "text-anchor": "end" }, label(y)));
   }
-  for (const x of ticks(first, last, 6)) {
+  for (const x of ticks(first, last, 6, whole)) {
     svg.append(drawn("text", { x: toX(x), y: height - bottom + 15, "text-anchor": "middle" }, short(x)));
   }
   svg.append(drawn("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, xName));
@@ -90,9 +91,9 @@ function readable(svg, xs, toX, series, xName, label) {
 function barChart(title, rows, label = short) {
   const known = rows.filter(([system, value]) => value !== null && value !== undefined && !hidden.has(system));
   const figure = element("figure", {}, element("figcaption", { textContent: title }));
-  const most = Math.max(...known.map(([, value]) => value), 1e-9), room = 190;
+  const most = Math.max(...known.map(([, value]) => value), 1e-9), room = 115;
   const words = known.map(([system, value]) => `${system} ${label(value)}`).join(", ");
-  const svg = drawn("svg", { viewBox: `0 0 380 ${Math.max(1, known.length) * 26}`, role: "img", "aria-label": `${title}: ${words}` });
+  const svg = drawn("svg", { viewBox: `0 0 300 ${Math.max(1, known.length) * 26}`, role: "img", "aria-label": `${title}: ${words}` });
   known.forEach(([system, value], i) => {
     const bar = drawn("rect", { x: 110, y: i * 26 + 4, height: 17, rx: 3, width: Math.max(2, room * value / most) });
     bar.style.fill = colour(system);

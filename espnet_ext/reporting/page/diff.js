@@ -42,6 +42,7 @@ function align(reference, hypothesis) {
   return steps.reverse();
 }
 
+const MOST_LEFT_OUT = 4; // in a row that are shown; more would bury what was written
 const MARKED = { insert: "ins", delete: "del", substitute: "mark" };
 
 // The hypothesis with its errors marked, as a list of nodes.
@@ -57,5 +58,28 @@ function marked(referenceText, hypothesisText, stream, rules) {
       nodes.push(node);
     }
   }
-  return nodes;
+  return folded(nodes);
+}
+
+// A long row of left-out words behind a button that says how many they are.
+function folded(nodes) {
+  const shown = [];
+  for (let i = 0; i < nodes.length; ) {
+    let end = i;
+    while (end < nodes.length && (nodes[end] === " " || nodes[end].tagName === "DEL")) end++;
+    const row = nodes.slice(i, end), left = row.filter((node) => node !== " ");
+    if (left.length > MOST_LEFT_OUT) shown.push(row[0] === " " ? " " : "", foldButton(left), " ");
+    shown.push(...(end > i ? row : [nodes[i]]));
+    i = Math.max(end, i + 1);
+  }
+  return shown;
+}
+
+function foldButton(left) {
+  const button = element("button", { type: "button", className: "fold", textContent: `${left.length} left out` });
+  const set = (hide) => left.forEach((node) => node.classList.toggle("folded", hide));
+  button.title = "show them";
+  button.addEventListener("click", () => set(!left[0].classList.contains("folded")));
+  set(true);
+  return button;
 }

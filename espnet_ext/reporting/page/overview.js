@@ -46,7 +46,7 @@ function drawCurves() {
   }
   const order = ["loss", "acc"], rank = (key) => (order.indexOf(key) + 1 || (key === "learning rate" ? 99 : 50));
   const keys = [...charts.keys()].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
-  const draw = (key) => lineChart(key, "epoch", [...charts.get(key).values()], { cut: true });
+  const draw = (key) => lineChart(key, "epoch", [...charts.get(key).values()], { cut: true, whole: true });
   byId("curves").replaceChildren(...keys.filter(isMain).map(draw));
   const more = keys.filter((key) => !isMain(key));
   byId("more-curves").hidden = !more.length;
@@ -114,5 +114,8 @@ function legendButton(system) {
 }
 
 function drawLegends() {
-  for (const place of document.querySelectorAll(".legend")) place.replaceChildren(...report.systems.map(legendButton));
+  const trained = report.systems.filter((system) => report.history[system].length); // the others have no curves
+  for (const place of document.querySelectorAll(".legend")) {
+    place.replaceChildren(...(place.dataset.of === "trained" ? trained : report.systems).map(legendButton));
+  }
 }
