@@ -9,20 +9,24 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
 
 ROOT = Path(__file__).parent.parent
-PIN = re.compile(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)")
+PIN = re.compile(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)( ; python_version [<>=]+ \"[0-9.]+\")?")
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def pins(name: str) -> dict[str, str]:
+def pins(name: str, python: str = PYTHON) -> dict[str, str]:
+    """What a requirement file pins for one version of Python."""
     lines = (ROOT / "tools" / name).read_text().splitlines()
-    found = {}
+    found: dict[str, str] = {}
     for line in lines:
         if not line.startswith("#"):
             match = PIN.fullmatch(line)
             assert match, f"tools/{name}: '{line}' is not an exact pin (name==version, no local version)"
-            assert match[1] not in found
-            found[match[1]] = match[2]
+            if not match[3] or Marker(match[3].removeprefix(" ; ")).evaluate({"python_version": python}):
+                assert match[1] not in found
+                found[match[1]] = match[2]
     return found
 
 
@@ -32,9 +36,11 @@ def test_what_is_installed_is_what_the_pins_say(name: str) -> None:
         assert importlib.metadata.version(package).partition("+")[0] == version, package
 
 
-def test_no_package_is_pinned_twice() -> None:
-    names = [name for file in ROOT.glob("tools/requirements*.txt") for name in pins(file.name)]
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_no_package_is_pinned_twice(python: str) -> None:
+    names = [name for file in ROOT.glob("tools/requirements*.txt") for name in pins(file.name, python)]
     assert len(names) == len(set(names))
+    assert "espnet" in names
     assert not {"transformers", "tokenizers"} & set(pins("requirements.txt"))  # the benchmarks' peer stays out
 
 
@@ -47,8 +53,16 @@ def test_espnet_imports_without_a_download_and_torchaudio_without_cuda() -> None
     assert result.returncode == 0, result.stderr
 
 
+def test_espnets_training_finds_its_count_of_errors() -> None:
+    import editdistance
+
+    assert editdistance.eval(["the", "old", "cat"], ["the", "cat", "sat"]) == 2
+    assert editdistance.eval("kitten", "sitting") == 3
+
+
 # Stands for python3, and for pip, uv and python inside the .venv that it makes; writes down what is asked of it.
 STUB = """#!/usr/bin/env bash
+[ "$*" != --version ] || exec cat "$(dirname "$0")/version"
 echo "$(basename "$0") $*" >> "$LOG"
 [ ! -f "$LOG.fail" ] || ! grep -qF "$(basename "$0") " "$LOG.fail" || exit 1
 if [ "${1:-} ${2:-}" = "-m venv" ]; then
@@ -68,17 +82,22 @@ class Installer:
         self.stubs = root / "stubs"
         self.stubs.mkdir()
         self.stub("python3")
+        self.python_is("3.11.7")
+
+    def python_is(self, version: str) -> None:
+        (self.stubs / "version").write_text(f"Python {version}\n")
 
     def stub(self, name: str, text: str = STUB) -> None:
         (self.stubs / name).write_text(text)
         (self.stubs / name).chmod(0o755)
 
-    def run(self, script: str, *arguments: str) -> tuple[int, list[str], str]:
-        """Exit status, what the stubs were asked, and the messages."""
+    def run(self, script: str, *arguments: str, first: Path | None = None) -> tuple[int, list[str], str]:
+        """Exit status, what the stubs were asked, and the messages; `first` leads PATH."""
         self.log.unlink(missing_ok=True)
+        path = [str(first)] if first else []
         result = subprocess.run(
             [self.root / "tools" / script, *arguments],
-            env={"PATH": f"{self.stubs}:{os.environ['PATH']}", "LOG": str(self.log)},
+            env={"PATH": ":".join([*path, str(self.stubs), os.environ["PATH"]]), "LOG": str(self.log)},
             capture_output=True,
             text=True,
             timeout=60,
@@ -114,6 +133,28 @@ def test_changed_pins_and_half_built_environments_are_built_afresh(installer: In
     leftover.touch()
     assert installer.run("install.sh")[1]
     assert not leftover.exists()
+
+
+def test_another_python_builds_afresh_and_a_bug_fix_of_it_does_not(installer: Installer) -> None:
+    installer.run("install.sh")
+    python = installer.root / ".venv" / "bin" / "python3"
+    python.write_text("#!/usr/bin/env bash\necho Python 3.11.7\n")  # as make has it, before the user's
+    python.chmod(0o755)
+    installer.python_is("3.11.9")
+    assert installer.run("install.sh", first=python.parent)[1] == []
+    installer.python_is("3.13.5")
+    assert installer.run("install.sh", first=python.parent)[1]
+    assert not python.exists()
+
+
+@pytest.mark.parametrize("version", ["3.10.12", "3.14.0"])
+def test_a_python_without_wheels_is_refused_and_the_environment_kept(installer: Installer, version: str) -> None:
+    installer.run("install.sh")
+    installer.python_is(version)
+    status, asked, errors = installer.run("install.sh")
+    assert (status, asked) == (1, [])
+    assert f"python3 is Python {version.rpartition('.')[0]}; put Python 3.11, 3.12 or 3.13" in errors
+    assert (installer.root / ".venv").exists()
 
 
 def test_a_failed_installation_is_not_trusted(installer: Installer) -> None:

@@ -7,12 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from espnet.nets.batch_beam_search import BatchBeamSearch
-from espnet.nets.scorers.ctc import CTCPrefixScorer
-from espnet.nets.scorers.length_bonus import LengthBonus
 from espnet2.asr.ctc import CTC
 from espnet2.asr.decoder.transformer_decoder import TransformerDecoder as EspnetDecoder
 
+from espnet_ext.espnet.nets import nets
 from espnet_ext.nn.decoder import TransformerDecoder
 from espnet_ext.nn.decoder_cache import CachedDecoder
 from espnet_ext.search.beam import search
@@ -152,11 +150,15 @@ def test_finds_what_espnet_finds(name: str) -> None:
     theirs, ours, ctc = make_models()
     lengths = torch.randint(4, 24, (16,))
     memory = torch.randn(16, 24, 32)
-    reference = BatchBeamSearch(
+    reference = nets("batch_beam_search").BatchBeamSearch(
         beam_size=options.beam,
         vocab_size=30,
         weights={"decoder": 1 - options.ctc_weight, "ctc": options.ctc_weight, "length_bonus": options.penalty},
-        scorers={"decoder": theirs, "ctc": CTCPrefixScorer(ctc, 29), "length_bonus": LengthBonus(30)},
+        scorers={
+            "decoder": theirs,
+            "ctc": nets("scorers.ctc").CTCPrefixScorer(ctc, 29),
+            "length_bonus": nets("scorers.length_bonus").LengthBonus(30),
+        },
         sos=29,
         eos=29,
         pre_beam_score_key="full",

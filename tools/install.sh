@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # Build .venv from the pinned requirement files; `install.sh bench` adds what only `make bench` needs.
-# Returns at once if .venv was built from these very files, and starts afresh if it was not or was left half-built.
+# Returns at once if .venv was built from these very files by this Python, and starts afresh if it was not or was left
+# half-built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-pins() { cat tools/install.sh "$@" && pwd; }
+PATH=${PATH//"$PWD/.venv/bin:"/} # where make puts it first; the Python that builds is the user's own
+python=$(python3 --version | cut -d. -f1,2)
+
+pins() { cat tools/install.sh tools/finish_environment.py "$@" && pwd && echo "$python"; }
 key=$(pins tools/requirements.txt tools/requirements-dev.txt | sha256sum)
 bench_key=$(pins tools/requirements.txt tools/requirements-bench.txt | sha256sum)
 
@@ -27,17 +31,21 @@ install() {
 }
 
 build() {
+    case $python in
+        "Python 3.11" | "Python 3.12" | "Python 3.13") ;;
+        *)
+            echo "python3 is $python; put Python 3.11, 3.12 or 3.13 first in PATH under that name" >&2
+            exit 1
+            ;;
+    esac
     echo "building .venv from tools/requirements.txt" >&2
     rm -rf .venv
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-        echo "python3 is $(python3 --version); Python 3.11 or later is needed" >&2
-        exit 1
-    }
     python3 -c 'import ensurepip' 2> /dev/null || tools/system.sh python3-venv
     python3 -m venv .venv
     .venv/bin/pip install -q "$(grep '^uv==' tools/requirements.txt)"
-    # torch brings the CUDA libraries of its build, so it alone is resolved. The rest is exact: resolving would
-    # fail, since espnet asks for setuptools<74 and torch for setuptools>=77, and both work with the latter.
+    # torch brings the CUDA libraries of its build, so it alone is resolved. The rest is exact: resolving would bring
+    # what ESPnet asks for and nothing here uses, and fail for 202511 (Python 3.11), which asks for setuptools<74
+    # where torch asks for >=77; both work with the latter.
     install torch -c tools/requirements.txt
     install --no-deps -r tools/requirements.txt -r tools/requirements-dev.txt
     .venv/bin/python tools/finish_environment.py

@@ -8,16 +8,13 @@ from types import MethodType
 from typing import Any
 
 import torch
-from espnet.nets.pytorch_backend.transformer.attention import (
-    LegacyRelPositionMultiHeadedAttention,
-    MultiHeadedAttention,
-    RelPositionMultiHeadedAttention,
-)
 from torch import nn
 
+from espnet_ext.espnet.nets import nets
 from espnet_ext.machine.fast_attention import attend
 
-RELATIVE = (RelPositionMultiHeadedAttention, LegacyRelPositionMultiHeadedAttention)
+theirs = nets("pytorch_backend.transformer.attention")
+RELATIVE = (theirs.RelPositionMultiHeadedAttention, theirs.LegacyRelPositionMultiHeadedAttention)
 
 
 def use_sdpa(layers: nn.Module) -> None:
@@ -25,7 +22,7 @@ def use_sdpa(layers: nn.Module) -> None:
     for module in layers.modules():
         if isinstance(module, RELATIVE):
             module.forward = MethodType(relative_attention, module)
-        elif isinstance(module, MultiHeadedAttention):
+        elif isinstance(module, theirs.MultiHeadedAttention):
             module.forward = MethodType(attention, module)
 
 
@@ -58,7 +55,7 @@ def relative_attention(
     if mask is None:
         bias_BHTS = self.rel_shift(terms_BHTP) / math.sqrt(self.d_k)
     else:
-        is_legacy = isinstance(self, LegacyRelPositionMultiHeadedAttention)
+        is_legacy = isinstance(self, theirs.LegacyRelPositionMultiHeadedAttention)
         shifted = (
             legacy_shift(terms_BHTP, mask[:, 0].sum(1), self.zero_triu) if is_legacy else self.rel_shift(terms_BHTP)
         )

@@ -107,8 +107,8 @@ def score(stream: str, lang: str, references: Sequence[str], hypotheses: Sequenc
 
         bleu = BLEU(tokenize=bleu_tokenizer(lang))
         return "bleu", bleu.corpus_score(list(hypotheses), [list(references)]).score
-    import editdistance
+    from rapidfuzz.distance import Levenshtein
 
     cut = str.split if is_spaced(lang) else list
-    errors = sum(editdistance.eval(cut(h), cut(r)) for h, r in zip(hypotheses, references, strict=True))
+    errors = sum(Levenshtein.distance(cut(h), cut(r)) for h, r in zip(hypotheses, references, strict=True))
     return error_metric(lang), 100 * errors / max(sum(len(cut(r)) for r in references), 1)

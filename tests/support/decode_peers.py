@@ -31,10 +31,10 @@ def espnet(model: torch.nn.Module, speech: list[torch.Tensor], least: float = TO
 
 
 def espnet_search(model: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module]:
-    from espnet.nets.batch_beam_search import BatchBeamSearch
-    from espnet.nets.scorers.length_bonus import LengthBonus
     from espnet2.asr.decoder.transformer_decoder import TransformerDecoder
     from espnet2.asr.encoder.transformer_encoder import TransformerEncoder
+
+    from espnet_ext.espnet.nets import nets
 
     logging.disable(logging.WARNING)
     decoder = TransformerDecoder(VOCABULARY, 256, num_blocks=6, **SIZE).eval()
@@ -42,9 +42,10 @@ def espnet_search(model: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Mod
     decoder.load_state_dict(model.decoder.state_dict())
     encoder.load_state_dict(model.encoder.state_dict())
     end = VOCABULARY - 1
-    scorers = {"decoder": decoder, "length_bonus": LengthBonus(VOCABULARY)}
+    scorers = {"decoder": decoder, "length_bonus": nets("scorers.length_bonus").LengthBonus(VOCABULARY)}
     weights = {"decoder": 1.0, "length_bonus": 0.0}
-    search = BatchBeamSearch(scorers, weights, BEAM, VOCABULARY, end, end, pre_beam_score_key="full")
+    beam_search = nets("batch_beam_search").BatchBeamSearch
+    search = beam_search(scorers, weights, BEAM, VOCABULARY, end, end, pre_beam_score_key="full")
     return search.eval(), encoder
 
 

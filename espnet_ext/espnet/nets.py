@@ -1,0 +1,12 @@
+"""Where ESPnet keeps its networks: `espnet.nets` until 202511, the last for Python 3.11, `espnet2.legacy.nets` since."""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+PACKAGE = "espnet2.legacy.nets" if find_spec("espnet2.legacy") else "espnet.nets"
+
+
+def nets(name: str) -> Any:
+    """One of their modules: nets("scorers.ctc")."""
+    return import_module(f"{PACKAGE}.{name}")
