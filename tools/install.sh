@@ -32,11 +32,11 @@ install() {
 
 build() {
     case $python in
-        "Python 3.11" | "Python 3.12" | "Python 3.13") ;;
-        *)
-            echo "python3 is $python; put Python 3.11, 3.12 or 3.13 first in PATH under that name" >&2
-            exit 1
-            ;;
+    "Python 3.11" | "Python 3.12" | "Python 3.13") ;;
+    *)
+        echo "python3 is $python; put Python 3.11, 3.12 or 3.13 first in PATH under that name" >&2
+        exit 1
+        ;;
     esac
     echo "building .venv from tools/requirements.txt" >&2
     rm -rf .venv

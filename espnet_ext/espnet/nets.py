@@ -1,4 +1,4 @@
-"""Where ESPnet keeps its networks: `espnet.nets` until 202511, the last for Python 3.11, `espnet2.legacy.nets` since."""
+"""Where ESPnet has its networks: `espnet.nets` up to 202511, the last for Python 3.11; then `espnet2.legacy.nets`."""
 
 from importlib import import_module
 from importlib.util import find_spec
