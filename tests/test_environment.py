@@ -53,6 +53,16 @@ def test_espnet_imports_without_a_download_and_torchaudio_without_cuda() -> None
     assert result.returncode == 0, result.stderr
 
 
+def test_espnets_task_comes_without_what_no_system_uses() -> None:
+    program = (
+        "import sys, espnet_ext.espnet.task\n"
+        "found = {'torch._dynamo', 'numba', 'transformers', 'espnet2.gan_tts'} & set(sys.modules)\n"
+        "sys.exit(', '.join(found))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (result.returncode, result.stderr.strip()) == (0, ""), result.stderr
+
+
 def test_espnets_training_finds_its_count_of_errors() -> None:
     import editdistance
 
