@@ -21,7 +21,7 @@ from espnet_ext.infra.streams import STREAMS
 from espnet_ext.search.options import Hypothesis, SearchOptions
 
 DTYPES = ("fp32", "bf16", "int8")
-SHARD = 256  # utterances; what is lost when a job dies
+SHARD = 32  # utterances: a step of the progress bar, and what is lost when a job dies
 FRAMES, SAMPLES = 100, 16000  # per second of features and of waveforms
 BINS = {"speech": 20_000, "src_text": 2_000}  # frames or tokens of a batch
 SHORTEST = {"speech": 10, "src_text": 1}  # less holds no word and is not searched

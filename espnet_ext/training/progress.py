@@ -7,6 +7,7 @@ import time
 import torch
 
 LIVE_SECONDS, LOG_SECONDS = 0.5, 30.0
+SLOW_BATCHES = 10  # at the start, which say nothing about the rest
 
 
 def say(message: str) -> None:
@@ -30,7 +31,7 @@ def peak_memory(device: torch.device) -> float:
 
 
 class Progress:
-    """Loss, accuracy, speed, memory and time left of a running epoch."""
+    """What has been done of an epoch or of a validation, its speed and the time left."""
 
     def __init__(self, title: str, batch: int, batches: int, epochs_after: int, device: torch.device) -> None:
         self.title, self.first, self.batches, self.epochs_after = title, batch, batches, epochs_after
@@ -38,6 +39,7 @@ class Progress:
         self.live = sys.stderr.isatty()
         self.begun = time.monotonic()
         self.shown = self.begun
+        self.settled: tuple[float, int] | None = None  # when the first batches, which are slow, were over
         self.utterances = 0
 
     def is_due(self) -> bool:
@@ -47,18 +49,28 @@ class Progress:
         """Print the line; `means` are the epoch's so far."""
         self.shown = time.monotonic()
         elapsed = self.shown - self.begun
-        per_batch = elapsed / max(batch - self.first, 1)
-        left = per_batch * (self.batches - batch)
-        values = ", ".join(f"{name} {means[name]:.3f}" for name in ("loss", "acc") if name in means)
-        line = (
-            f"{self.title}: batch {batch}/{self.batches}, {values}, {self.utterances / elapsed:.1f} utterances/s, "
-            f"{peak_memory(self.device):.1f} GB, left {clock(left)} of the epoch, "
-            f"{clock(left + per_batch * self.batches * self.epochs_after)} of the training"
-        )
+        values = [f"{name} {means[name]:.3f}" for name in ("loss", "acc") if name in means]
+        speed = f"{self.utterances / elapsed:.1f} utterances/s"
+        facts = [f"batch {batch}/{self.batches}", *values, speed, f"{peak_memory(self.device):.1f} GB"]
+        line = f"{self.title}: {', '.join([*facts, *self.time_left(batch)])}"
         if self.live:
             print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
         else:
             say(line)
+
+    def time_left(self, batch: int) -> list[str]:
+        """Judged by the batches after the first ones, in which a machine makes its kernels."""
+        if self.settled is None and batch - self.first >= SLOW_BATCHES:
+            self.settled = self.shown, batch
+        since, done = self.settled or (self.begun, self.first)
+        if self.settled is None or batch == done:
+            return ["time left not known yet"]
+        per_batch = (self.shown - since) / (batch - done)
+        left = per_batch * (self.batches - batch)
+        if not self.epochs_after:
+            return [f"left {clock(left)}"]
+        later = left + per_batch * self.batches * self.epochs_after
+        return [f"left {clock(left)} of the epoch", f"{clock(later)} of the training"]
 
     def speed(self) -> float:
         """Returns the utterances per second; the next line that is said takes the live line's place."""

@@ -11,6 +11,7 @@ from espnet_ext.training.errors import Interrupted, is_out_of_memory, out_of_mem
 from espnet_ext.training.meter import Meter
 from espnet_ext.training.options import TrainOptions
 from espnet_ext.training.prefetch import prefetch, to_device
+from espnet_ext.training.progress import Progress
 from espnet_ext.training.signals import StopRequest
 from espnet_ext.training.step import autocast
 
@@ -30,6 +31,7 @@ def validate(
     model.eval()
     with torch.no_grad(), autocast(device, options.amp):
         items = prefetch(factory.build_iter(epoch), lambda item: to_device(item, device))
+        progress = Progress(f"validation after epoch {epoch}", 0, batches, 0, device)
         for number, (utt_ids, batch) in enumerate(items):
             if stop.is_made and not distributed:  # ranks must leave together, so they stop at the next step
                 raise Interrupted
@@ -41,6 +43,9 @@ def validate(
                 if not is_out_of_memory(error):
                     raise
                 raise out_of_memory(f"validation after epoch {epoch}", utt_ids, batch, options.batch_bins) from error
+            progress.utterances += len(utt_ids)
+            if progress.is_due() and not (distributed and torch.distributed.get_rank()):
+                progress.show(number + 1, {})
             meter.add(stats, weight * bool(utt_ids))  # without ids: a borrowed example, see IterFactory
     return {**meter.means(), **scorer.scores()}
 
