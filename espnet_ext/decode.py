@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from espnet_ext.data.ark import INDEX
 from espnet_ext.infra.arguments import at_least_one
@@ -19,6 +19,10 @@ from espnet_ext.infra.files import Stamp, atomic_open, write_json, write_table
 from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
 from espnet_ext.infra.streams import STREAMS
 from espnet_ext.search.options import Hypothesis, SearchOptions
+
+if TYPE_CHECKING:
+    from espnet_ext.espnet.experiment import Experiment
+    from espnet_ext.models._base import BaseModel
 
 DTYPES = ("fp32", "bf16", "int8")
 SHARD = 32  # utterances: a step of the progress bar, and what is lost when a job dies
@@ -41,7 +45,7 @@ class Settings:
 
 
 @functools.lru_cache(maxsize=1)
-def load(exp: Path, dtype: str, device: str) -> tuple[Any, Any]:
+def load(exp: Path, dtype: str, device: str) -> tuple["Experiment", "BaseModel"]:
     """The experiment and its model as it decodes; kept, since a process decodes many shards."""
     import torch
 
@@ -54,7 +58,7 @@ def load(exp: Path, dtype: str, device: str) -> tuple[Any, Any]:
     return experiment, prepare(experiment.model, dtype, device)
 
 
-def open_data(settings: Settings, experiment: Any) -> Any:
+def open_data(settings: Settings, experiment: "Experiment") -> Any:
     """What the system reads of the set, by position in the order of ids."""
     from espnet_ext.data.dataset import SpeechTextData
 
@@ -70,7 +74,7 @@ def open_data(settings: Settings, experiment: Any) -> Any:
     return SpeechTextData(settings.dump, *languages, experiment.src_subwords, experiment.tgt_subwords, names=names)
 
 
-def given_inputs(settings: Settings, experiment: Any) -> list[str]:
+def given_inputs(settings: Settings, experiment: "Experiment") -> list[str]:
     """What the system reads, the size of batches first; if it can do with less, what of it the set has."""
     model = experiment.model
     if len(model.inputs) == 1:
@@ -83,12 +87,14 @@ def given_inputs(settings: Settings, experiment: Any) -> list[str]:
     return names
 
 
-def units_per_second(model: Any, name: str) -> int:
+def units_per_second(model: "BaseModel", name: str) -> int:
     """Of what the system reads: feature frames, or samples if it has a frontend of its own."""
     return SAMPLES if name == "speech" and getattr(model, "frontend", None) is not None else FRAMES
 
 
-def decode_batch(model: Any, batch: dict[str, Any], options: dict[str, SearchOptions], device: str) -> dict[str, Any]:
+def decode_batch(
+    model: "BaseModel", batch: dict[str, Any], options: dict[str, SearchOptions], device: str
+) -> dict[str, Any]:
     """The hypotheses of one batch, with what is too short given empty ones without a search."""
     import torch
 
@@ -180,7 +186,9 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def write_results(settings: Settings, experiment: Any, data: Any, paths: list[Path], args: argparse.Namespace) -> None:
+def write_results(
+    settings: Settings, experiment: "Experiment", data: Any, paths: list[Path], args: argparse.Namespace
+) -> None:
     """hyp.<stream>, nbest.<stream>.jsonl and decode.json, in the order of ids whatever the shards were."""
     from espnet_ext.scoring.resegment import as_references_are_cut
 

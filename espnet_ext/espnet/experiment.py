@@ -12,13 +12,14 @@ from espnet_ext.data.subwords import own_subwords
 from espnet_ext.espnet import read_experiment
 from espnet_ext.espnet.task import STTask, default_config
 from espnet_ext.infra.streams import STREAMS
+from espnet_ext.models._base import BaseModel
 
 
 @dataclass
 class Experiment:
     """A trained system, ready to decode."""
 
-    model: Any  # espnet_ext.models._base.BaseModel
+    model: BaseModel
     config: dict[str, Any]
     src_subwords: Any  # espnet_ext.data.subwords.Subwords, or what read_experiment makes of ESPnet's tokens
     tgt_subwords: Any

@@ -22,7 +22,6 @@ from torch import nn
 
 from espnet_ext.espnet.encoders import ENCODERS
 from espnet_ext.espnet.normalize import GlobalMVN
-from espnet_ext.models._base import scale_embeddings
 from espnet_ext.nn.decoder import TransformerDecoder
 from espnet_ext.training.merge import merged
 
@@ -38,6 +37,14 @@ CHOICES = {
         ClassChoices("decoder", {"transformer": TransformerDecoder}, default="transformer"),
     )
 }
+
+
+def scale_embeddings(part: nn.Module) -> nn.Module:
+    """Start embeddings at the scale of the positions: times sqrt(D), torch's default would drown them."""
+    for module in part.modules():
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
+    return part
 
 
 class Parts:

@@ -12,6 +12,7 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import nn
 
+from espnet_ext.espnet.parts import Parts
 from espnet_ext.infra.streams import STREAMS
 from espnet_ext.nn.decoder_cache import CachedDecoder
 from espnet_ext.nn.loss import IGNORE, accuracy, smoothed_cross_entropy
@@ -34,14 +35,6 @@ def with_end(tokens_BL: torch.Tensor, lengths_B: torch.Tensor, end: int) -> torc
     """What a decoder must write: the target, then the end token, then padding."""
     padded = nn.functional.pad(tokens_BL, (0, 1), value=IGNORE)
     return padded.scatter(1, lengths_B[:, None], end)
-
-
-def scale_embeddings(part: nn.Module) -> nn.Module:
-    """Start embeddings at the scale of the positions: times sqrt(D), torch's default would drown them."""
-    for module in part.modules():
-        if isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
-    return part
 
 
 class BaseModel(AbsESPnetModel):
@@ -156,7 +149,7 @@ class BaseModel(AbsESPnetModel):
 class SpeechModel(BaseModel):
     """A system that reads speech features (or a waveform, with one of ESPnet's frontends)."""
 
-    def __init__(self, parts: Any, **conf: Any) -> None:
+    def __init__(self, parts: Parts, **conf: Any) -> None:
         super().__init__(**conf)
         self.frontend = parts.frontend()
         self.specaug = parts.specaug()

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from espnet_ext.espnet.parts import Parts
 from espnet_ext.models import e2e, mt
 from espnet_ext.models._base import BaseModel, Batch, Stats, with_end
 from espnet_ext.nn.loss import IGNORE
@@ -25,7 +26,7 @@ class Peers(BaseModel):
 
     def __init__(
         self,
-        parts: Any,
+        parts: Parts,
         asr_ctc_weight: float = 0.0,
         st_ctc_weight: float = 0.0,
         joint_embeddings: bool = False,
@@ -38,7 +39,7 @@ class Peers(BaseModel):
         if joint_embeddings:
             self.join_embeddings(parts)
 
-    def join_embeddings(self, parts: Any) -> None:
+    def join_embeddings(self, parts: Parts) -> None:
         """Source and target of MT and the target of ST have one table; output layers too where they are shared."""
         if parts.args.token_list != parts.args.src_token_list:
             raise ValueError("joint_embeddings: source and target have two vocabularies; set `subwords: joint`")
@@ -70,7 +71,7 @@ class MimickingPeers(Peers):
 
     def __init__(
         self,
-        parts: Any,
+        parts: Parts,
         beta_ratio: float = 0.5,
         beta_cycle: int = 5000,
         direction: str = "both",

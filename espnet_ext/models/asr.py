@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from espnet_ext.espnet.parts import Parts
 from espnet_ext.models._base import Batch, SpeechModel, Stats, mix
 from espnet_ext.search.ctc import best_path
 from espnet_ext.search.options import Hypothesis, SearchOptions
@@ -13,7 +14,7 @@ class Model(SpeechModel):
     data_names = ("speech", "src_text")
     streams = ("asr",)
 
-    def __init__(self, parts: Any, asr_ctc_weight: float = 0.3, **conf: Any) -> None:
+    def __init__(self, parts: Parts, asr_ctc_weight: float = 0.3, **conf: Any) -> None:
         super().__init__(parts, **conf)
         self.sos = self.eos = parts.src_size - 1
         self.asr_ctc_weight = asr_ctc_weight

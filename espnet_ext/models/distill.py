@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from espnet_ext.espnet.parts import Parts
 from espnet_ext.models._base import Batch, Stats
 from espnet_ext.models._peers import MimickingPeers
 
@@ -11,7 +12,7 @@ from espnet_ext.models._peers import MimickingPeers
 class Model(MimickingPeers):
     streams = ("st",)
 
-    def __init__(self, parts: Any, **conf: Any) -> None:
+    def __init__(self, parts: Parts, **conf: Any) -> None:
         super().__init__(parts, **conf)
         self.mt.requires_grad_(False)
         self.mt.eval()

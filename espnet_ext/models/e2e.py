@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from espnet_ext.espnet.parts import Parts
 from espnet_ext.models._base import Batch, Memory, SpeechModel, Stats, mix, with_end, with_start
 from espnet_ext.search.options import Hypothesis, SearchOptions
 
@@ -12,7 +13,7 @@ class Model(SpeechModel):
     data_names = ("speech", "src_text", "text")
     streams = ("st",)
 
-    def __init__(self, parts: Any, asr_ctc_weight: float = 0.0, st_ctc_weight: float = 0.0, **conf: Any) -> None:
+    def __init__(self, parts: Parts, asr_ctc_weight: float = 0.0, st_ctc_weight: float = 0.0, **conf: Any) -> None:
         super().__init__(parts, **conf)
         self.sos = self.eos = parts.tgt_size - 1
         self.asr_ctc_weight = asr_ctc_weight

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from espnet_ext.espnet.parts import Parts
 from espnet_ext.interactive.decoder import InteractiveDecoder, interactive_states
 from espnet_ext.interactive.decoder_cache import PairedDecoder
 from espnet_ext.interactive.two_streams import search_pairs
@@ -21,7 +22,7 @@ class Model(multitask.Model):
     decoder_classes = {"asr": InteractiveDecoder, "st": InteractiveDecoder}
 
     def __init__(
-        self, parts: Any, inter_weight: float = 0.3, wait_k: float | str = 3, fusion: str = "linear", **conf: Any
+        self, parts: Parts, inter_weight: float = 0.3, wait_k: float | str = 3, fusion: str = "linear", **conf: Any
     ) -> None:
         """`wait_k` rows lie between transcript and translation; `inf`: translation begins when the transcript ends."""
         super().__init__(parts, **conf)

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from espnet_ext.espnet.parts import Parts
 from espnet_ext.models._base import BaseModel, Batch, Memory, Stats, with_end, with_start
 from espnet_ext.search.options import Hypothesis, SearchOptions
 
@@ -13,7 +14,7 @@ class Model(BaseModel):
     streams = ("mt",)
     search_defaults = {"mt": {"max_ratio": 2.0, "max_extra": 10}}  # a translation may be longer than its source
 
-    def __init__(self, parts: Any, share_encoder_decoder_input_embed: bool = False, **conf: Any) -> None:
+    def __init__(self, parts: Parts, share_encoder_decoder_input_embed: bool = False, **conf: Any) -> None:
         super().__init__(**conf)
         self.sos = self.eos = parts.tgt_size - 1
         self.src_sos = self.src_eos = parts.src_size - 1

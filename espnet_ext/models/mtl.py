@@ -4,12 +4,13 @@ from typing import Any
 
 import torch
 
+from espnet_ext.espnet.parts import Parts
 from espnet_ext.models._base import Batch, Stats
 from espnet_ext.models._peers import Peers
 
 
 class Model(Peers):
-    def __init__(self, parts: Any, shared_decoder: bool = True, joint_embeddings: bool = False, **conf: Any) -> None:
+    def __init__(self, parts: Parts, shared_decoder: bool = True, joint_embeddings: bool = False, **conf: Any) -> None:
         """Without `shared_decoder` the tasks have no parameter in common and cannot learn from each other."""
         super().__init__(parts, **conf)
         if shared_decoder:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from espnet_ext.espnet.parts import Parts
 from espnet_ext.infra.streams import STREAMS
 from espnet_ext.models._base import Batch, Memory, SpeechModel, Stats, mix, with_end, with_start
 from espnet_ext.nn.decoder import TransformerDecoder, stack_streams
@@ -20,7 +21,7 @@ class Model(SpeechModel):
 
     def __init__(
         self,
-        parts: Any,
+        parts: Parts,
         asr_weight: float = 0.3,
         shared_decoder: bool = True,
         asr_ctc_weight: float = 0.0,
@@ -53,7 +54,7 @@ class Model(SpeechModel):
         extra = {"extra_asr_decoder": config["decoder"], "extra_asr_decoder_conf": config["decoder_conf"]}
         return "st", {**extra, "model_conf": {**weights, "st_mtlalpha": conf.get("st_ctc_weight", 0.0)}}
 
-    def make_decoder(self, parts: Any, stream: str) -> torch.nn.Module:
+    def make_decoder(self, parts: Parts, stream: str) -> torch.nn.Module:
         size = STREAMS[stream].of(parts.src_size, parts.tgt_size)
         decoder = parts.decoder(size, make=self.decoder_classes.get(stream))
         self.share_embeddings(decoder)

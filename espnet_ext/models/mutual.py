@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from espnet2.torch_utils.device_funcs import force_gatherable
 
+from espnet_ext.espnet.parts import Parts
 from espnet_ext.models._base import Batch, Stats
 from espnet_ext.models._peers import MimickingPeers
 
@@ -15,7 +16,7 @@ from espnet_ext.models._peers import MimickingPeers
 class Model(MimickingPeers):
     phases = ("st", "mt")
 
-    def __init__(self, parts: Any, frozen_dropout: bool = False, **conf: Any) -> None:
+    def __init__(self, parts: Parts, frozen_dropout: bool = False, **conf: Any) -> None:
         """With `frozen_dropout` the peer that does not learn predicts with dropout and SpecAugment, too."""
         super().__init__(parts, **conf)
         self.frozen_dropout = frozen_dropout

@@ -1,10 +1,9 @@
 """Recognition, then text translation of what was recognised: two trained systems, nothing trained here."""
 
-from typing import Any
-
 import torch
 
 from espnet_ext.espnet.experiment import load_experiment
+from espnet_ext.espnet.parts import Parts
 from espnet_ext.models._base import BaseModel, Batch, Stats
 from espnet_ext.search.options import Hypothesis, SearchOptions
 
@@ -15,7 +14,7 @@ class Model(BaseModel):
     composed_of = ("asr", "mt")
     search_defaults = {"st": {"max_ratio": 2.0, "max_extra": 10}}  # as text translation's
 
-    def __init__(self, parts: Any, asr_nbest: int = 1, asr_scale: float = 1.0) -> None:
+    def __init__(self, parts: Parts, asr_nbest: int = 1, asr_scale: float = 1.0) -> None:
         """`asr_nbest` transcripts are translated; the score is the translation's plus `asr_scale` transcript scores."""
         super().__init__()
         if asr_nbest < 1:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from espnet_ext.espnet.encoders import FullContext
+from espnet_ext.espnet.parts import Parts
 from espnet_ext.models import mt
 from espnet_ext.models._base import Batch, Memory, SpeechModel, Stats, mix
 from espnet_ext.nn.padding import length_mask
@@ -28,7 +29,7 @@ class Model(SpeechModel):
     peers = ("mt",)
     search_defaults = {"st": mt.Model.search_defaults["mt"]}
 
-    def __init__(self, parts: Any, asr_ctc_weight: float = 0.3, **conf: Any) -> None:
+    def __init__(self, parts: Parts, asr_ctc_weight: float = 0.3, **conf: Any) -> None:
         super().__init__(parts, **conf)
         self.asr_ctc_weight = asr_ctc_weight
         self.ctc = parts.ctc(parts.src_size)

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from espnet_ext.espnet.parts import Parts
 from espnet_ext.models import multitask
 from espnet_ext.models._base import Batch, Memory, with_start
 from espnet_ext.nn.decoder_cache import CachedDecoder
@@ -16,7 +17,7 @@ from espnet_ext.search.options import Hypothesis, SearchOptions
 class Model(multitask.Model):
     decoder_classes = {"st": TwoSourceDecoder}  # extra_asr_decoder is the first stage, decoder the second
 
-    def __init__(self, parts: Any, joint_embeddings: bool = True, **conf: Any) -> None:
+    def __init__(self, parts: Parts, joint_embeddings: bool = True, **conf: Any) -> None:
         """With `joint_embeddings` both decoders have one table of embeddings, which needs `subwords: joint`."""
         super().__init__(parts, shared_decoder=False, **conf)
         if joint_embeddings:
