@@ -18,6 +18,7 @@ from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.files import Stamp, atomic_open, write_json, write_table
 from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
 from espnet_ext.infra.streams import STREAMS
+from espnet_ext.search import long_inputs
 from espnet_ext.search.options import Hypothesis, SearchOptions
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def decode_batch(
         if bool(long_B.any()):
             given = {key: batch[key][long_B].to(device) for key in (name, f"{name}_lengths")}
             with torch.inference_mode():
-                found = model.decode(given, streams)
+                found = long_inputs.decode(model, name, given, streams, units_per_second(model, name))
         for stream in streams:
             rest = iter(found.get(stream, []))
             results[stream] = [next(rest) if long else [Hypothesis()] for long in long_B.tolist()]
@@ -163,6 +164,8 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     data = open_data(settings, experiment)
     shards = args.nj if args.executor == "slurm" else max(args.nj, -(-len(data) // SHARD))
     name = given_inputs(settings, experiment)[0]
+    if remark := long_inputs.say_or_refuse(name, data.keys, data.lengths[:, 0], units_per_second(model, name)):
+        print(f"{settings.dump}: {remark}", file=sys.stderr)
     bins = args.batch_bins or BINS[name] * units_per_second(model, name) // FRAMES
     batches = plan(settings, data, shards, bins, args.batch_size)
     digest = hashlib.sha256(f"{stamp.key} {settings} {batches}".encode()).hexdigest()[:16]

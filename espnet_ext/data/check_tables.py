@@ -8,7 +8,7 @@ from pathlib import Path
 from espnet_ext.data.read_datadir import TEXTS, talk_of
 from espnet_ext.data.read_datadir import tables as tables_of
 from espnet_ext.data.write_datadir import has_text
-from espnet_ext.infra.lines import LONGEST, raw_lines
+from espnet_ext.infra.lines import LONGEST, raw_lines, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line else f"{self.path}"
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in f"{place}: {self.found}; {self.remedy}")
+        return visible(f"{place}: {self.found}; {self.remedy}")
 
 
 @dataclass

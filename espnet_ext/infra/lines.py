@@ -31,3 +31,8 @@ def read_lines(path: str | Path, remedy: str, longest: int = LONGEST) -> Iterato
                 raise ValueError(f"{path}:{number}: {found}; {remedy}") from error
             text = text.removesuffix("\n").removesuffix("\r")
             yield text.removeprefix("\ufeff") if number == 1 else text
+
+
+def visible(text: str) -> str:
+    """The text on one line: what would break it, or move a terminal's cursor, as an escape."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

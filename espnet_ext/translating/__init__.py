@@ -1,0 +1,1 @@
+"""Recordings and texts in, texts with times out: what `espnet_ext.translate` is made of."""
