@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from espnet_ext.machine import fast_dropout
 from espnet_ext.machine.fast_attention import attend
 from espnet_ext.machine.fast_dropout import Dropout, drop, use_fast_dropout
 from espnet_ext.machine.process import keep_freed_memory
@@ -65,6 +66,29 @@ def test_dropout_repeats_with_torchs_seed_only() -> None:
     torch.manual_seed(7)
     assert torch.equal(drop(torch.ones(100), 0.5), first)
     assert torch.equal(drop(torch.ones(100), 0.0), torch.ones(100))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_masks_are_independent(dtype: torch.dtype) -> None:
+    """Of each other, though all of them come from one pool of bits, and of their neighbours within one mask."""
+    torch.manual_seed(3)
+    masks = torch.stack([drop(torch.ones(1 << 18, dtype=dtype), 0.5) for _ in range(8)]).double() - 1
+    assert torch.allclose(masks @ masks.T / masks.size(1), torch.eye(8).double(), atol=0.01)
+    for distance in (1, 2, 64):
+        assert (masks[:, distance:] * masks[:, :-distance]).mean(1).abs().max() < 0.01
+
+
+def test_a_mask_does_not_depend_on_what_was_dropped_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumed run has made other masks than one that was never stopped."""
+
+    def mask(size: int) -> torch.Tensor:
+        torch.manual_seed(7)
+        return drop(torch.ones(size), 0.5)
+
+    monkeypatch.setattr(fast_dropout, "_pool", torch.empty(0, dtype=torch.int64))
+    first = mask(100)
+    mask(3 * fast_dropout.PLACES)
+    assert torch.equal(mask(100), first)
 
 
 def test_every_dropout_of_a_model_is_replaced() -> None:
