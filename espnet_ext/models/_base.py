@@ -3,7 +3,7 @@
 B batch, T frames, L tokens, D width, V vocabulary.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -68,6 +68,11 @@ class BaseModel(AbsESPnetModel):
     def as_espnet(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """ESPnet's task that builds the same model, and what its configuration must say that ours does not."""
         raise ValueError(f"{config['model']}: ESPnet has no such model; asr, mt, e2e and multitask can be exported")
+
+    @classmethod
+    def more_options(cls, conf: Mapping[str, Any]) -> set[str]:
+        """Names in a model_conf that the constructor hands on to what this very conf chooses."""
+        return set()
 
     def forward(self, **batch: torch.Tensor) -> tuple[torch.Tensor, Stats, torch.Tensor]:
         loss, stats = self.loss(batch)

@@ -159,7 +159,8 @@ def names_of_conf(config: Mapping[str, Any], name: str) -> set[str] | None:
     if part == name or not isinstance(chosen, str):
         return None
     if part == "model":
-        return parameters(models.find(chosen))
+        model = models.find(chosen)
+        return parameters(model) | model.more_options(config.get(name) or {})
     if part in CHOICES:
         return parameters(CHOICES[part].get_class(chosen))
     classes = {"optim": optim_classes, "scheduler": scheduler_classes}.get(part, {})

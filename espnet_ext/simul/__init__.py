@@ -1,0 +1,1 @@
+"""Translation that is written while its source comes in, by a translator of whole sentences."""

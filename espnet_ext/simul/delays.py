@@ -1,0 +1,48 @@
+"""Delays counted in what readers count: words, or characters where the language does not part words."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from espnet_ext.infra.languages import count_units, text_unit
+
+
+def lengths_in(subwords: Any, tokens: Sequence[int], unit: str) -> list[int]:
+    """How many units the first n tokens make, for n = 0, 1, ..., all."""
+    return [count_units(subwords.decode(tokens[:n]), unit) for n in range(len(tokens) + 1)]
+
+
+def word_steps(subwords: Any, tokens: Sequence[int], lang: str) -> list[int]:
+    """The source tokens seen at each outer step, if whole words come in."""
+    begun = lengths_in(subwords, tokens, text_unit(lang))
+    return [n for n in range(1, len(tokens)) if begun[n + 1] > begun[n] > 0] + [len(tokens)]
+
+
+def steps_of(length: int, size: int) -> list[int]:
+    """The source tokens seen at each outer step, if `size` tokens come in at each."""
+    return [*range(size, length, size), length]
+
+
+def last_tokens(lengths: Sequence[int]) -> list[int]:
+    """For each unit the index of its last token, from what `lengths_in` gives."""
+    found = []
+    for unit in range(1, lengths[-1] + 1):
+        inside = [n for n, length in enumerate(lengths) if length == unit]
+        # a token that holds several units is the last of all of them
+        found.append((inside[-1] if inside else next(n for n, length in enumerate(lengths) if length > unit)) - 1)
+    return found
+
+
+def in_units(
+    read: Any, written: Any, source: Sequence[int], target: Sequence[int], seen: Sequence[int], langs: tuple[str, str]
+) -> dict[str, dict[str, Any]]:
+    """What delays.<stream>.jsonl says of one utterance.
+
+    `read` and `written` are the sub-words of both sides; `seen` is how many source tokens had been seen at each target token.
+    """
+    unit = text_unit(langs[1])
+    begun = lengths_in(read, source, text_unit(langs[0]))  # a word counts from its first token on
+    ends = last_tokens(lengths_in(written, target, unit))
+    return {
+        unit: {"source": max(begun[-1], 1), "read": [max(begun[seen[i]], 1) for i in ends]},
+        "subword": {"source": len(source), "read": list(seen)},
+    }
