@@ -141,7 +141,8 @@ def decode_shard(settings: Settings, path: Path, batches: list[list[int]]) -> No
 def entry(hypothesis: Hypothesis, text: str) -> dict[str, Any]:
     """One line's worth of an n-best list; JSON has no -inf, so an impossible hypothesis has no score."""
     score = hypothesis.score if hypothesis.score > float("-inf") else None
-    return {"text": text, "score": score, "tokens": hypothesis.tokens}
+    line = {"text": text, "score": score, "tokens": hypothesis.tokens}
+    return line | ({"delays": hypothesis.delays} if hypothesis.delays else {})
 
 
 def plan(settings: Settings, data: Any, shards: int, bins: int, batch_size: int) -> list[list[list[int]]]:
@@ -194,6 +195,7 @@ def write_results(
 ) -> None:
     """hyp.<stream>, nbest.<stream>.jsonl and decode.json, in the order of ids whatever the shards were."""
     from espnet_ext.scoring.resegment import as_references_are_cut
+    from espnet_ext.simul.delays import write_delays
 
     shards = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     found = {key: value for shard in shards for key, value in shard["utterances"].items()}
@@ -207,6 +209,7 @@ def write_results(
         with atomic_open(settings.out / f"nbest.{stream}.jsonl") as lines:
             for key in keys:
                 lines.write(json.dumps({"id": key, "nbest": found[key][stream]}, ensure_ascii=False) + "\n")
+        write_delays(settings.out / f"delays.{stream}.jsonl", {key: found[key][stream][0] for key in keys})
     run = settings.exp / "run.json"
     trained = json.loads(run.read_text(encoding="utf-8")) if run.exists() else {}
     empty = sum(not found[key][stream][0]["text"] for key in keys for stream in streams)

@@ -204,7 +204,7 @@ def run(options: argparse.Namespace, config: dict[str, Any], data: Path) -> None
     from espnet_ext.infra.files import atomic_open
 
     config = {**config, **given_values(options, config, data)}
-    if models.find(config.get("model", "e2e")).composed_of:
+    if not models.find(config.get("model", "e2e")).learns(config.get("model_conf") or {}):
         config |= {"token_list": None, "src_token_list": None}  # its parts have their own; a path would tie it to here
         with atomic_open(options.exp / "config.yaml") as stream:
             yaml.safe_dump({**default_config(), **config}, stream, sort_keys=False, allow_unicode=True)

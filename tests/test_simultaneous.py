@@ -169,6 +169,15 @@ def test_a_source_may_grow(translator) -> None:
     assert same(loops.rows[0], in_loops(translator, rule, [text], STEPS[1])[0])
 
 
+def test_no_translation_is_longer_than_allowed(translator, monkeypatch) -> None:
+    monkeypatch.setattr("tests.test_simultaneous.longest", lambda seen: 3)
+    rule = rules.make("waitk", {"k": 1})
+    found = in_loops(translator, rule, sources(), STEPS[0])
+    assert max(len(writing.tokens) for writing in found) == 3
+    with torch.inference_mode():
+        assert all(map(same, found, (plainly(translator, rule, text, STEPS[0](len(text))) for text in sources())))
+
+
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [

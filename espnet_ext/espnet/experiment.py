@@ -49,7 +49,7 @@ def load_experiment(folder: str | Path, device: str | torch.device = "cpu") -> E
     model = STTask.build_model(argparse.Namespace(**built))
     if model.composed_of:
         subwords = model.subwords  # those of its parts
-    else:
+    if model.learns(config["model_conf"]):
         if not weights.exists():
             raise FileNotFoundError(f"{weights}: not there; the training of {folder.name} is not finished")
         state = torch.load(weights, map_location="cpu", weights_only=True)

@@ -47,7 +47,7 @@ class BaseModel(AbsESPnetModel):
     peers: tuple[str, ...] = ()  # children that are systems themselves
     phases: tuple[str, ...] = ()  # peers that learn in turn, each with an optimizer; forward is told which as `phase`
     iteration = 0  # the optimizer step being made, counted from 1; the training loop sets it
-    composed_of: tuple[str, ...] = ()  # the systems whose experiments make up this one, which is then not trained
+    composed_of: tuple[str, ...] = ()  # the systems whose experiments make up this one
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -68,6 +68,11 @@ class BaseModel(AbsESPnetModel):
     def as_espnet(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """ESPnet's task that builds the same model, and what its configuration must say that ours does not."""
         raise ValueError(f"{config['model']}: ESPnet has no such model; asr, mt, e2e and multitask can be exported")
+
+    @classmethod
+    def learns(cls, conf: Mapping[str, Any]) -> bool:
+        """Whether a system with this model_conf is trained."""
+        return not cls.composed_of
 
     @classmethod
     def more_options(cls, conf: Mapping[str, Any]) -> set[str]:

@@ -89,6 +89,7 @@ class Hypothesis:
 
     tokens: list[int] = field(default_factory=list)
     score: float = float("-inf")
+    delays: dict[str, Any] = field(default_factory=dict)  # of simultaneous translation: what had been read, and when
 
 
 def stream_options(

@@ -1,8 +1,11 @@
 """Delays counted in what readers count: words, or characters where the language does not part words."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from espnet_ext.infra.files import atomic_open
 from espnet_ext.infra.languages import count_units, text_unit
 
 
@@ -37,7 +40,7 @@ def in_units(
 ) -> dict[str, dict[str, Any]]:
     """What delays.<stream>.jsonl says of one utterance.
 
-    `read` and `written` are the sub-words of both sides; `seen` is how many source tokens had been seen at each target token.
+    `read` and `written` are the sub-words of both sides; `seen` says how many source tokens each target token had seen.
     """
     unit = text_unit(langs[1])
     begun = lengths_in(read, source, text_unit(langs[0]))  # a word counts from its first token on
@@ -46,3 +49,15 @@ def in_units(
         unit: {"source": max(begun[-1], 1), "read": [max(begun[seen[i]], 1) for i in ends]},
         "subword": {"source": len(source), "read": list(seen)},
     }
+
+
+def write_delays(path: Path, best: Mapping[str, Mapping[str, Any]]) -> None:
+    """When each part of the best hypotheses was written, if their system says so; without a source: never."""
+    timed = [line["delays"] for line in best.values() if "delays" in line]
+    if not timed:
+        path.unlink(missing_ok=True)  # of another system that was decoded into this folder
+        return
+    never = {unit: {"source": 1, "read": []} for unit in timed[0]}
+    with atomic_open(path) as lines:
+        for key, line in best.items():
+            lines.write(json.dumps({"id": key, **line.get("delays", never)}) + "\n")

@@ -80,23 +80,29 @@ class Loops:
         """Whether the row's outer step is the terminal one."""
         return self.whole[row] and self.rows[row].step == len(self.prefixes.seen[self.sentences[row]]) - 1
 
+    def is_full(self, row: int) -> bool:
+        return len(self.rows[row].tokens) >= self.longest(self.seen(row))
+
     def read_on(self, row: int) -> None:
         writing = self.rows[row]
         writing.step, writing.read = writing.step + 1, False
 
+    def is_open(self, row: int) -> bool:
+        """Whether the row may write: it has not ended, and source tokens have come in for its step."""
+        return not self.rows[row].done and self.rows[row].step < len(self.prefixes.seen[self.sentences[row]])
+
     def at_work(self) -> list[int]:
         """The rows that may write now, after those that need not ask the decoder have read on."""
-        found = []
         for row, writing in enumerate(self.rows):
-            steps = len(self.prefixes.seen[self.sentences[row]])
-            while not writing.done and writing.step < steps and not self.is_last(row):
-                if not self.rule.waits(self.seen(row), len(writing.tokens)):
-                    if len(writing.tokens) < self.longest(self.seen(row)):
-                        break
+            while self.is_open(row):
+                full = self.is_full(row)
+                if self.is_last(row):
+                    writing.done = full
+                    break
+                if not full and not self.rule.waits(self.seen(row), len(writing.tokens)):
+                    break
                 self.read_on(row)
-            if not writing.done and writing.step < steps:
-                found.append(row)
-        return found
+        return [row for row in range(len(self.rows)) if self.is_open(row)]
 
     def round(self) -> bool:
         """Let every row at work decide and write once; false when none is."""
@@ -117,16 +123,20 @@ class Loops:
 
     def ask(self, rows: list[int], states_RD: Tensor) -> list[bool]:
         """What the rule says of each row; at the last outer step it has no say."""
-        asked = [i for i, row in enumerate(rows) if not self.is_last(row)]
+        places = [i for i, row in enumerate(rows) if not self.is_last(row)]
         stops = [False] * len(rows)
-        if asked:
-            seen_R = torch.tensor([self.seen(rows[i]) for i in asked])
-            written_R = torch.tensor([len(self.rows[rows[i]].tokens) for i in asked])
-            said = self.rule.stops(states_RD[asked], seen_R, written_R)
+        if places:
+            asked = [rows[i] for i in places]
+            seen, written = [self.seen(row) for row in asked], [len(self.rows[row].tokens) for row in asked]
+            said = self.decide(asked, states_RD[places], seen, written)
             if said is not None:
-                for i, stop in zip(asked, said.tolist(), strict=True):
+                for i, stop in zip(places, said.tolist(), strict=True):
                     stops[i] = stop
         return stops
+
+    def decide(self, asked: list[int], states_RD: Tensor, seen: list[int], written: list[int]) -> Tensor | None:
+        """The rule's answer for the rows that are asked."""
+        return self.rule.stops(states_RD, torch.tensor(seen), torch.tensor(written))
 
     def write(self, row: int, stop: bool, token: int, score: float) -> None:
         """One decision carried out."""
@@ -141,7 +151,6 @@ class Loops:
             writing.tokens.append(token)
             writing.seen.append(self.seen(row))
             writing.score += score
-            writing.done = last and len(writing.tokens) >= self.longest(self.seen(row))
 
     def new_states(self, rows: list[int]) -> Tensor:
         """(R, D): the decoder's state of each row, from which its next token is predicted."""

@@ -7,9 +7,7 @@ class CountingRule:
     """A rule that does not look at the decoder's states and learns nothing."""
 
     may_end = True
-
-    def waits(self, seen: int, written: int) -> bool:
-        raise NotImplementedError
+    learns = False
 
     def stops(self, states_RD: Tensor, seen_R: Tensor, written_R: Tensor) -> Tensor | None:
         return None

@@ -1,0 +1,81 @@
+"""egs/multi30k: text alone, from either layout of the corpus, through all stages to a table with latency."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from espnet_ext.infra.files import read_table
+from tests.support.recipe_copy import TINY, RecipeCopy, table
+
+PAIRS = [
+    ("A cat sat.", "Eine Katze saß."),
+    ("Two dogs run in the snow.", "Zwei Hunde rennen im Schnee."),
+    ("A man sees a red house.", "Ein Mann sieht ein rotes Haus."),
+    ("The girl sings.", "Das Mädchen singt."),
+]
+SETS = {"train": 12, "val": 5, "test_2016_flickr": 4}
+
+
+def write_corpus(folder: Path, zipped: bool = False) -> Path:
+    place = folder / "data" / "task1" / "raw" if zipped else folder
+    place.mkdir(parents=True)
+    for name, size in SETS.items():
+        for side, lang in enumerate(("en", "de")):
+            text = "".join(f"{PAIRS[i % 4][side]}\n" for i in range(size)).encode()
+            path = place / f"{name}.{lang}"
+            if zipped:
+                path.with_name(path.name + ".gz").write_bytes(gzip.compress(text))
+            else:
+                path.write_bytes(text)
+    return folder
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> RecipeCopy:
+    return RecipeCopy(tmp_path, "multi30k")
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_files_and_a_clone_are_read_alike(recipe: RecipeCopy, tmp_path: Path, zipped: bool) -> None:
+    corpus = write_corpus(tmp_path / "corpus", zipped)
+    result = recipe.prepare("data", "--corpus", str(corpus), "--src_lang", "de", "--tgt_lang", "en")
+    assert result.returncode == 0, result.stderr
+    texts = table(recipe.folder / "data/val/text.de")
+    assert len(texts) == 5 and texts["val-00002"] == "Zwei Hunde rennen im Schnee."
+    assert not (recipe.folder / "data/val/wav.scp").exists()
+
+
+def test_sets_that_do_not_match_and_files_that_are_not_there_are_refused(recipe: RecipeCopy, tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus")
+    (corpus / "val.de").write_text("Eine Zeile.\n")
+    result = recipe.prepare("data", "--corpus", str(corpus))
+    assert result.returncode == 1 and "val has different numbers of lines: {'en': 5, 'de': 1}" in result.stderr
+    (corpus / "val.de").unlink()
+    result = recipe.prepare("data", "--corpus", str(corpus))
+    assert result.returncode == 1 and "neither val.de nor data/task1/raw/val.de.gz is there" in result.stderr
+
+
+def test_all_stages_run(recipe: RecipeCopy, tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus")
+    result = recipe.run("--corpus", str(corpus), "--subword_type", "char", "--nj", "1", "--set", TINY)
+    assert result.returncode == 0, result.stderr
+    systems = (recipe.folder / "run.sh").read_text().split('--systems "')[1].split('"')[0].split()
+    results = (recipe.folder / "RESULTS.en-de.md").read_text()
+    for system in systems:
+        assert f"</sup> {system} |" in results
+    assert "| MT AL | MT LAAL | MT CW | MT length ratio |" in results
+    exp = recipe.folder / "exp" / "en-de"
+    assert not (exp / "mt/val/delays.mt.jsonl").exists()
+    for system in systems[1:]:
+        lines = (exp / system / "val" / "delays.mt.jsonl").read_text().splitlines()
+        hypotheses = table(exp / system / "val" / "hyp.mt") if (exp / system / "val/hyp.mt").read_text().strip() else {}
+        hypotheses = dict(read_table(exp / system / "val" / "hyp.mt"))
+        sources = dict(read_table(recipe.folder / "data/en-de/val/text.en"))
+        for row in map(json.loads, lines):
+            assert len(row["word"]["read"]) == len(hypotheses[row["id"]].split())
+            assert len(row["subword"]["read"]) <= 8  # decode.max_length
+            assert row["word"]["source"] == len(sources[row["id"]].split())
+    late = [json.loads(line)["subword"] for line in (exp / "greedy/val/delays.mt.jsonl").read_text().splitlines()]
+    assert all(set(row["read"]) <= {row["source"]} for row in late)
