@@ -62,14 +62,12 @@ def load(exp: Path, dtype: str, device: str) -> tuple["Experiment", "BaseModel"]
 def open_data(settings: Settings, experiment: "Experiment") -> Any:
     """What the system reads of the set, by position in the order of ids."""
     from espnet_ext.data.dataset import SpeechTextData
+    from espnet_ext.espnet.inputs import Sentences, Waveforms
 
     config, names = experiment.config, given_inputs(settings, experiment)
-    name = names[0]
-    if units_per_second(experiment.model, name) != FRAMES or (name == "src_text" and not config.get("src_lang")):
-        from espnet_ext.espnet.inputs import Sentences, Waveforms
-
-        if name == "speech":
-            return Waveforms(settings.dump)
+    if names[0] == "speech" and experiment.model.reads_waveforms:
+        return Waveforms(settings.dump)
+    if names[0] == "src_text" and not config.get("src_lang"):  # a text system of ESPnet's
         return Sentences(settings.dump, settings.src_lang, experiment.src_subwords)
     languages = config.get("src_lang"), config.get("tgt_lang")
     return SpeechTextData(settings.dump, *languages, experiment.src_subwords, experiment.tgt_subwords, names=names)
@@ -80,7 +78,7 @@ def given_inputs(settings: Settings, experiment: "Experiment") -> list[str]:
     model = experiment.model
     if len(model.inputs) == 1:
         return list(model.inputs)
-    speech = INDEX if units_per_second(model, "speech") == FRAMES else "wav.scp"
+    speech = "wav.scp" if model.reads_waveforms else INDEX
     places = {"speech": speech, "src_text": f"text.{experiment.config['src_lang']}/meta.json"}
     names = [name for name in model.inputs if (settings.dump / places[name]).exists()]
     if not names:
@@ -89,8 +87,8 @@ def given_inputs(settings: Settings, experiment: "Experiment") -> list[str]:
 
 
 def units_per_second(model: "BaseModel", name: str) -> int:
-    """Of what the system reads: feature frames, or samples if it has a frontend of its own."""
-    return SAMPLES if name == "speech" and getattr(model, "frontend", None) is not None else FRAMES
+    """Of what the system reads: samples or frames; text is counted as frames are."""
+    return SAMPLES if name == "speech" and model.reads_waveforms else FRAMES
 
 
 def decode_batch(

@@ -71,12 +71,13 @@ class STTask(AbsTask):
         """One optimizer, or one for each peer that learns in turn; a text peer may have another, by `mt_peer`."""
         if not model.phases:
             return super().build_optimizers(args, model)
-        optimizers = []
-        for name in model.phases:
-            own = argparse.Namespace(**merged(vars(args), args.mt_peer if name == "mt" else {}))
-            optimizers += super().build_optimizers(own, getattr(model, name))
-        vars(args).update(scheduler2=own.scheduler, scheduler2_conf=own.scheduler_conf)  # where ESPnet looks for them
-        return optimizers
+        first, second = (
+            argparse.Namespace(**merged(vars(args), args.mt_peer if name == "mt" else {})) for name in model.phases
+        )
+        # where ESPnet looks for the second's
+        vars(args).update(scheduler2=second.scheduler, scheduler2_conf=second.scheduler_conf)
+        peers = [getattr(model, name) for name in model.phases]
+        return [*super().build_optimizers(first, peers[0]), *super().build_optimizers(second, peers[1])]
 
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> AbsESPnetModel:

@@ -92,6 +92,11 @@ class BaseModel(AbsESPnetModel):
         """The streams that can be written from these inputs."""
         return tuple(stream for stream in self.streams if STREAMS[stream].reads in names)
 
+    @property
+    def reads_waveforms(self) -> bool:
+        """Whether it takes samples instead of features: a system of ESPnet's may have a frontend for speech."""
+        return "speech" in self.inputs and getattr(self, "frontend", None) is not None
+
     def search_options(self, conf: dict[str, Any] | None) -> dict[str, SearchOptions]:
         """What a configuration's `decode:` section says, for each stream."""
         return stream_options(conf or {}, self.streams, self.search_defaults)

@@ -25,6 +25,10 @@ class Model(BaseModel):
         self.subwords = asr.src_subwords, mt.tgt_subwords
         self.asr_nbest, self.asr_scale = asr_nbest, asr_scale
 
+    @property
+    def reads_waveforms(self) -> bool:
+        return self.asr.reads_waveforms
+
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
         """The sum of the losses of both systems, for comparison with others."""
         losses = {"asr": self.asr.loss(batch)[0], "mt": self.mt.loss(batch)[0]}
