@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from espnet_ext.data.ark import INDEX
 from espnet_ext.infra.arguments import at_least_one
-from espnet_ext.infra.files import Stamp, atomic_open, write_json, write_table
+from espnet_ext.infra.commands import one_line_errors
+from espnet_ext.infra.files import atomic_open, write_json, write_table
 from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
+from espnet_ext.infra.stamps import Stamp
 from espnet_ext.infra.streams import STREAMS
 from espnet_ext.search import long_inputs
 from espnet_ext.search.options import Hypothesis, SearchOptions
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from espnet_ext.models._base import BaseModel
 
 DTYPES = ("fp32", "bf16", "int8")
+PARTS = ("decode.json", "hyp.*", "nbest.*.jsonl")  # of a result
 SHARD = 32  # utterances: a step of the progress bar, and what is lost when a job dies
 FRAMES, SAMPLES = 100, 16000  # per second of features and of waveforms
 BINS = {"speech": 20_000, "src_text": 2_000}  # frames or tokens of a batch
@@ -183,9 +186,6 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
         unit="utt",
     )
     write_results(settings, experiment, data, [path for _, path, _ in jobs], args)
-    stamp.write()
-    for leftover in (folder, settings.out / ".logs"):
-        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def write_results(
@@ -284,17 +284,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = args.out or args.exp / args.dump.resolve().name
     given = {item.name: getattr(args, item.name) for item in fields(SearchOptions)}
     search = {name: value for name, value in given.items() if value is not None}
-    try:
+    with one_line_errors("decode", ValueError, JobError):
         SearchOptions(**search)
         if not args.dump.is_dir():
             raise FileNotFoundError(f"{args.dump}: no such dump directory; make it with stages 4 and 6")
-        out.mkdir(parents=True, exist_ok=True)
         settings = Settings(args.exp, args.dump, out, search, chosen_dtype(args), args.device, args.src_lang)
-        stamp = Stamp(out / "decode.json", made_from(args.exp, args.dump), search=search, dtype=settings.dtype)
-        if not stamp.is_current():
+        made = {"search": search, "dtype": settings.dtype}
+        stamp = Stamp(out / "decode.json", made_from(args.exp, args.dump), parts=PARTS, **made)
+        if stamp.is_current():
+            return
+        with stamp.making():
             decode(args, settings, stamp)
-    except (ValueError, OSError, JobError) as error:
-        sys.exit(f"error: {error}")
+        for leftover in (".shards", ".logs"):
+            shutil.rmtree(out / leftover, ignore_errors=True)
 
 
 if __name__ == "__main__":

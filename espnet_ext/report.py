@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.scoring.arguments import result_parser
 
 
@@ -25,16 +26,15 @@ def main(argv: list[str]) -> None:
     from espnet_ext.scoring.texts import ScoringError
     from espnet_ext.training.errors import TrainError
 
-    try:
+    with one_line_errors("report", AudioError, ScoringError, TrainError):
         make_report(options, shlex.join(["python", "-m", "espnet_ext.report", *argv]))
-    except (AudioError, ScoringError, TrainError) as error:
-        sys.exit(f"report: {error}")
 
 
 def make_report(options: argparse.Namespace, command: str) -> None:
     """Write the page, unless it is there and nothing that it shows has changed."""
     from espnet_ext.data.read_datadir import fingerprints, spans
-    from espnet_ext.infra.files import Stamp, atomic_open
+    from espnet_ext.infra.files import atomic_open
+    from espnet_ext.infra.stamps import Stamp
     from espnet_ext.reporting.page import PAGE, write_page
     from espnet_ext.reporting.payload import build_payload, page_inputs
     from espnet_ext.reporting.seed_tables import seed_tables
@@ -60,9 +60,8 @@ def make_report(options: argparse.Namespace, command: str) -> None:
         if len(options.seeds) > 1:
             common = present_in_all(where, options.seeds, systems[test_set], test_set, options.allow_missing)
             tables += seed_tables(where, options.seeds, common, test_set)
-    with atomic_open(options.out) as stream:
+    with stamp.making(), atomic_open(options.out) as stream:
         write_page(stream, _words(options, payload, command), tables, payload, _clips(options.data, payload))
-    stamp.write()
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB; open it in a browser", file=sys.stderr)
 
 

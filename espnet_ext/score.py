@@ -5,6 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.scoring.arguments import result_parser
 
 
@@ -30,10 +31,8 @@ def main(argv: list[str]) -> None:
     options = parse(argv)
     from espnet_ext.scoring.texts import ScoringError
 
-    try:
+    with one_line_errors("score", ScoringError):
         score(options, shlex.join(["python", "-m", "espnet_ext.score", *argv]))
-    except ScoringError as error:
-        sys.exit(f"score: {error}")
 
 
 def score(options: argparse.Namespace, command: str) -> None:

@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from espnet_ext.infra.commands import one_line_errors
+from espnet_ext.infra.weights import DamagedError
+
 # options that may change in mid-training
 HARMLESS = {"max_epoch", "patience", "checkpoint_minutes", "greedy_every", "greedy_utterances", "use_tensorboard"}
 HARMLESS |= {"num_workers", "decode", "log_level"}
 HARMLESS |= {"amp"}  # in mid-training only, see refuse_other_amp
+PARTS = ("model.pth", "subwords/*/*")  # of a finished experiment, beside run.json
 SHOWN = 6  # changes in a message
 
 
@@ -35,10 +39,8 @@ def main(argv: list[str]) -> None:
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
     from espnet_ext.training.errors import TrainError
 
-    try:
+    with one_line_errors(f"train {options.exp.name}", TrainError, DamagedError):
         train(options, shlex.join(["python", "-m", "espnet_ext.train", *argv]))
-    except (TrainError, FileNotFoundError) as error:
-        sys.exit(f"train {options.exp.name}: {error}")
 
 
 def is_first_process() -> bool:
@@ -47,7 +49,7 @@ def is_first_process() -> bool:
 
 def train(options: argparse.Namespace, command: str) -> None:
     """Train, unless the experiment is finished and was made from just this."""
-    from espnet_ext.infra.files import Stamp
+    from espnet_ext.infra.stamps import Stamp
     from espnet_ext.training.config import read_config
     from espnet_ext.training.provenance import read_run
 
@@ -56,7 +58,7 @@ def train(options: argparse.Namespace, command: str) -> None:
     data = data_folder(options, config, read_run(options.exp))
     files = {str(path): Stamp(path, [path]).key[:16] for path in input_files(options, config, data)}
     settings = {"config": config, "langs": [options.src_lang, options.tgt_lang], "data": str(data), "files": files}
-    finished = Stamp(options.exp / "run.json", [], **settings)
+    finished = Stamp(options.exp / "run.json", [], parts=PARTS, **settings)
     if finished.is_current(say=False) and (options.exp / "config.yaml").exists():
         if is_first_process():
             print(f"{options.exp}: inputs have not changed, skipped", file=sys.stderr)
@@ -65,14 +67,16 @@ def train(options: argparse.Namespace, command: str) -> None:
 
     wish, device = config.get("amp", "auto"), "cuda" if options.ngpu else "cpu"
     amp = bf16.choose(wish, device, "none")
-    if is_first_process():
-        refuse_changes(options.exp, settings, amp)
+    config = {**config, "amp": amp}
+    if not is_first_process():
+        run(options, config, data)
+        return
+    refuse_changes(options.exp, settings, amp)
+    with finished.making():
         begin(options, given, settings, command)
         if remark := bf16.remark("amp:", wish, device, "none"):
             print(remark, file=sys.stderr, flush=True)
-    run(options, {**config, "amp": amp}, data)
-    if is_first_process():
-        finished.write()
+        run(options, config, data)
 
 
 def data_folder(options: argparse.Namespace, config: dict[str, Any], before: dict[str, Any]) -> Path:
@@ -118,8 +122,14 @@ def refuse_changes(exp: Path, settings: dict[str, Any], amp: str) -> None:
     from espnet_ext.training.provenance import read_run
 
     before = read_run(exp).get("settings")
-    if before is None or not any((exp / name).exists() for name in ("checkpoint.pth", "model.pth")):
+    trained = [exp / name for name in ("checkpoint.pth", "model.pth") if (exp / name).exists()]
+    if not trained:
         return
+    if before is None:
+        raise TrainError(
+            f"{exp / 'run.json'} does not say what {trained[0].name} was trained from: put that file back, or, to "
+            "train anew, move or delete the folder."
+        )
     old, new = (
         flat({**s, "config": {k: v for k, v in s["config"].items() if k not in HARMLESS}}) for s in (before, settings)
     )
@@ -131,15 +141,15 @@ def refuse_changes(exp: Path, settings: dict[str, Any], amp: str) -> None:
             f"{exp} was trained from something else: {'; '.join(shown)}{more}. "
             "To train anew, move or delete that folder; to keep both, give another --exp."
         )
-    trained = len(read_history(exp / "history.jsonl")) if (exp / "history.jsonl").exists() else 0
+    epochs = len(read_history(exp / "history.jsonl")) if (exp / "history.jsonl").exists() else 0
     most = settings["config"].get("max_epoch")
-    if most is not None and trained > most:
+    if most is not None and epochs > most:
         raise TrainError(
-            f"{exp} has {trained} trained epochs, and max_epoch is {most} now. To train so few anew, move or delete "
-            f"that folder; to keep what is there, say max_epoch: {trained}."
+            f"{exp} has {epochs} trained epochs, and max_epoch is {most} now. To train so few anew, move or delete "
+            f"that folder; to keep what is there, say max_epoch: {epochs}."
         )
     begun = read_run(exp).get("amp") or [before["config"].get("amp", "none")]
-    refuse_other_amp(exp, begun[-1], settings["config"].get("amp", "auto"), amp, trained == most)
+    refuse_other_amp(exp, begun[-1], settings["config"].get("amp", "auto"), amp, epochs == most)
 
 
 def refuse_other_amp(exp: Path, begun: str, wish: str, amp: str, is_over: bool) -> None:

@@ -18,7 +18,7 @@ from espnet_ext.data.ark import INDEX, FeatureReader
 from espnet_ext.data.features import compute, main, make_features
 from espnet_ext.data.write_datadir import Utterance, write_data_dir
 from espnet_ext.infra import jobs
-from espnet_ext.infra.files import read_table
+from espnet_ext.infra.files import HOST, read_table
 from tests.test_fbank import RATE, signal_of
 
 
@@ -118,7 +118,7 @@ def test_kill_and_run_again(nj: int, data: Path, undisturbed: Path, tmp_path: Pa
         run.wait()
     finished = {path: path.stat().st_mtime_ns for path in dump.glob("feats.*.ark") if is_recorded(path)}
     assert 1 <= len(finished) < 4 and not (dump / INDEX).exists()
-    (dump / ".feats.3.ark.123.tmp").write_bytes(b"half")  # as a kill within a shard leaves it
+    (dump / f".feats.3.ark.{run.pid}@{HOST}.tmp").write_bytes(b"half")  # as a kill within a shard leaves it
     again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert f"{len(finished)} of 4 shards are already there" in again.stderr
@@ -245,7 +245,7 @@ def test_reader_refuses_half_an_archive(tmp_path: Path) -> None:
     archive.write_bytes(archive.read_bytes()[:-1])
     reader = FeatureReader(tmp_path / "dump")
     reader.read(0)
-    with pytest.raises(OSError, match=r"feats\.0\.ark: ends inside u1; make the features again"):
+    with pytest.raises(OSError, match=r"feats\.0\.ark: ends inside u1; delete this file and make the features again"):
         reader.read(1)
 
 

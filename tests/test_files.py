@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent; stamps that know what an output was made from."""
+"""Files and folders that are whole or absent."""
 
 import os
 import signal
@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from espnet_ext.infra import files
-from espnet_ext.infra.files import Stamp, atomic_folder, atomic_open, read_table, write_table
+from espnet_ext.infra.files import HOST, atomic_folder, atomic_open, read_table, write_table
 
 
 def test_a_file_appears_only_when_whole(tmp_path: Path) -> None:
@@ -53,28 +52,50 @@ def test_tables_are_sorted_by_bytes_and_keep_what_lines_hold(tmp_path: Path) -> 
     assert list(read_table(tmp_path / "t")) == [rows[1], rows[3], rows[0], rows[2]]
 
 
-@pytest.mark.parametrize("large", [False, True])
-def test_a_stamp_notices_every_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool) -> None:
-    if large:
-        monkeypatch.setattr(files, "HASHED_WHOLE", 0)
-    source, other, output = tmp_path / "in", tmp_path / "other", tmp_path / "out"
-    source.write_text("1")
-    other.write_text("1")
-    assert not Stamp(output, [source], size=1).is_current()
-    Stamp(output, [source], size=1).write()
-    assert not Stamp(output, [source], size=1).is_current(), "no output, whatever the stamp says"
-    output.touch()
-    assert Stamp(output, [source], size=1).is_current()
-    assert not Stamp(output, [source], size=2).is_current()
-    assert not Stamp(output, [source, other], size=1).is_current()
-    assert not Stamp(output, [other], size=1).is_current()
-    source.write_text("23")
-    assert not Stamp(output, [source], size=1).is_current()
+WRITE = "import sys; from espnet_ext.infra.files import *; from pathlib import Path; path = Path(sys.argv[1])\n"
+WRITERS = {
+    "file": "with atomic_open(path) as stream: stream.write('x' * 100_000)",
+    "bytes": "with atomic_open(path, 'wb') as stream: stream.write(b'x' * 100_000)",
+    "array": "import numpy\nwith atomic_open(path, 'wb') as stream: numpy.save(stream, numpy.zeros(100_000))",
+    "folder": "with atomic_folder(path) as folder: (folder / 'a').write_text('x' * 100_000)",
+}
 
 
-def test_a_skip_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    output = tmp_path / "out"
-    output.touch()
-    Stamp(output, []).write()
-    assert Stamp(output, []).is_current()
-    assert capsys.readouterr().err == f"{output}: inputs have not changed, skipped\n"
+def run(program: str, path: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WRITE + program, str(path)]
+    return subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, **options)
+
+
+@pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path: Path, writer: str) -> None:
+    limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
+    error = run(limit + writer, tmp_path / "out").stderr.splitlines()[-1]
+    assert error.startswith(f"espnet_ext.infra.files.FileError: {tmp_path}/out: could not be written: ")
+    assert "make room on this disk" in error
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)
+def test_a_folder_that_cannot_be_written_to_is_told_likewise(tmp_path: Path, writer: str) -> None:
+    (tmp_path / "file").touch()
+    error = run(writer, tmp_path / "file" / "out").stderr.splitlines()[-1]
+    assert f"FileError: {tmp_path}/file/out: could not be written: " in error and "give another folder" in error
+
+
+def test_an_error_that_is_not_about_writing_passes_through(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="missing"), atomic_open(tmp_path / "a") as stream:
+        stream.write((tmp_path / "missing").read_text())
+
+
+def test_the_next_run_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    for writer in ("atomic_open(path / 'a')", "atomic_folder(path / 'b')"):
+        run(f"with {writer}: {kill}", tmp_path)
+        (left,) = os.listdir(tmp_path)  # the second run has removed what the first left
+        assert left.endswith(".tmp")
+    alive = tmp_path / f".d.{os.getpid()}@{HOST}.tmp"
+    alive.touch()
+    (tmp_path / ".e.1@another-host.tmp").touch()
+    assert run("write_json(path / 'f', 1)", tmp_path).returncode == 0
+    assert sorted(os.listdir(tmp_path)) == sorted([alive.name, ".e.1@another-host.tmp", "f"])

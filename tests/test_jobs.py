@@ -142,7 +142,7 @@ def test_slurm_results_and_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_command_can_submit_its_own_functions(tmp_path: Path) -> None:
     (tmp_path / "command.py").write_text(
         "from functools import lru_cache\n"
-        "from espnet_ext import jobs\n"
+        "from espnet_ext.infra import jobs\n"
         "@lru_cache\n"
         "def load(): return 7\n"
         "def work(number): return number * load()\n"

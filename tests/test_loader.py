@@ -25,7 +25,7 @@ def write_features(dump: Path, keys: list[str]) -> None:
     dump.mkdir(parents=True, exist_ok=True)
     with open(dump / ark.archive_name(0), "wb") as stream:
         places = [ark.write_matrix(stream, k, random.normal(size=(n, 80))) for k, n in zip(keys, lengths)]
-    np.save(dump / ark.INDEX, ark.index_rows(keys, lengths, 0, *zip(*places)))
+    np.save(dump / ark.INDEX, ark.index_rows(keys, lengths, 0, places))
 
 
 def write_text(data: Path, dump: Path, keys: list[str]) -> None:

@@ -1,36 +1,47 @@
 """Compressed Kaldi archives of features and quick random access to them; the only module that knows kaldiio."""
 
 import os
+import zlib
 from collections.abc import Sequence
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from kaldiio.matio import read_kaldi, write_array
 
 INDEX = "feats.index.npy"  # where each utterance lies: opens at once where a feats.scp of a million lines does not
+CHECKSUM = "crc32"  # of a matrix, in the index; indices that were made without it are read too
 AUTOMATIC = 1  # Kaldi's choice: one byte a value (method 2), two bytes for matrices of 8 frames or fewer
 
 
-def write_matrix(stream: IO[bytes], key: str, feats_TF: np.ndarray) -> tuple[int, int]:
-    """Append one compressed matrix to an archive; returns where it starts and how many bytes it has."""
+class Place(NamedTuple):
+    """Where a matrix lies in its archive, and the checksum of its bytes."""
+
+    offset: int
+    size: int
+    checksum: int
+
+
+def write_matrix(stream: IO[bytes], key: str, feats_TF: np.ndarray) -> Place:
+    """Append one compressed matrix to an archive; returns where it is."""
     stream.write(key.encode() + b" ")
-    start = stream.tell()
-    write_array(stream, np.ascontiguousarray(feats_TF, np.float32), compression_method=AUTOMATIC)
-    return start, stream.tell() - start
+    start, matrix = stream.tell(), BytesIO()
+    write_array(matrix, np.ascontiguousarray(feats_TF, np.float32), compression_method=AUTOMATIC)
+    data = matrix.getvalue()
+    stream.write(data)
+    return Place(start, len(data), zlib.crc32(data))
 
 
-def index_rows(
-    ids: Sequence[str], frames: Sequence[int], shard: int, offsets: Sequence[int], sizes: Sequence[int]
-) -> np.ndarray:
+def index_rows(ids: Sequence[str], frames: Sequence[int], shard: int, places: Sequence[Place]) -> np.ndarray:
     """The rows of the index for one shard's utterances."""
     names = [name.encode() for name in ids]
     width = max(map(len, names), default=1)
-    kinds = [("id", f"S{width}"), ("frames", "<i4"), ("shard", "<i4"), ("offset", "<i8"), ("size", "<i8")]
-    rows = np.zeros(len(names), np.dtype(kinds))
-    rows["id"], rows["frames"], rows["shard"], rows["offset"], rows["size"] = names, frames, shard, offsets, sizes
+    numbers = [("frames", "<i4"), ("shard", "<i4"), ("offset", "<i8"), ("size", "<i8"), (CHECKSUM, "<u4")]
+    rows = np.zeros(len(names), np.dtype([("id", f"S{width}"), *numbers]))
+    rows["id"], rows["frames"], rows["shard"] = names, frames, shard
+    rows["offset"], rows["size"], rows[CHECKSUM] = np.array(places, np.int64).reshape(-1, 3).T
     return rows
 
 
@@ -47,6 +58,7 @@ class FeatureReader:
         if not path.exists():
             raise FileNotFoundError(f"{path}: not there; make it with python -m espnet_ext.data.features")
         self._index = np.load(path, mmap_mode="r")
+        self._fields = self._index.dtype.names or ()
         self._archives: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -84,10 +96,10 @@ class FeatureReader:
             self._archives[shard] = os.open(self.folder / archive_name(shard), os.O_RDONLY)
         # pread has no file position, so threads and forked workers can share the descriptor
         data = os.pread(self._archives[shard], size, int(row["offset"]))
-        if len(data) != size:
-            raise OSError(
-                f"{self.folder / archive_name(shard)}: ends inside {row['id'].decode()}; make the features again"
-            )
+        if len(data) != size or (CHECKSUM in self._fields and zlib.crc32(data) != row[CHECKSUM]):
+            found = "is damaged at" if len(data) == size else "ends inside"
+            remedy = "delete this file and make the features again (stage 4)"
+            raise OSError(f"{self.folder / archive_name(shard)}: {found} {row['id'].decode()}; {remedy}")
         return np.asarray(read_kaldi(BytesIO(data)), np.float32)
 
     __getitem__ = read

@@ -10,10 +10,13 @@ from espnet_ext.data.audio import AudioError, require_program
 from espnet_ext.data.augment_shards import Made, make_shard
 from espnet_ext.data.effects import Copy
 from espnet_ext.infra.arguments import at_least_one
-from espnet_ext.infra.files import Stamp, read_table, write_table
+from espnet_ext.infra.commands import one_line_errors
+from espnet_ext.infra.files import read_table, write_table
 from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
+from espnet_ext.infra.stamps import Stamp
 
 VERSION = 1  # of the effects: another number makes all copies again
+PARTS = ("wav.scp", "segments", "utt2*", "text.*", "audio/*/shard.json")
 
 
 def augment(
@@ -33,15 +36,12 @@ def augment(
         raise SystemExit(f"{data}: text only, there is no audio to augment; leave augmentation out for this set")
     prints = read_datadir.fingerprints(span.path for span in spans)
     settings = {"copies": copies, "seed": seed, "rate": rate, "version": VERSION}
-    stamp = Stamp(
-        output / "wav.scp", read_datadir.tables(data), audio=read_datadir.digest(sorted(prints.items())), **settings
-    )
+    audio = read_datadir.digest(sorted(prints.items()))
+    stamp = Stamp(output / "wav.scp", read_datadir.tables(data), parts=PARTS, audio=audio, **settings)
     if stamp.is_current():
         return
-    stamp.path.unlink(missing_ok=True)
     if any(copy.needs_sox for copy in copies):
         require_program("sox", "tempo or echo")
-
     seconds = read_datadir.seconds(data, spans)
     jobs, sizes = [], []
     for copy in copies:
@@ -52,11 +52,11 @@ def augment(
             sizes.append(sum(seconds[i] for i in part))
     log, name = output / "log", f"augment {data.name}"
     how: dict[str, Any] = {"sizes": sizes, "unit": " s of audio", "log_dir": log, "description": name}
-    made = run_jobs(make_shard, jobs, nj=nj, executor=executor, **how)
-    originals = dict(zip((span.utterance for span in spans), seconds, strict=True))
-    copied = [(job[2], utterance) for job, part in zip(jobs, made, strict=True) for utterance in part]
-    _write_tables(data, output, originals, copied)
-    stamp.write()
+    with stamp.making():
+        made = run_jobs(make_shard, jobs, nj=nj, executor=executor, **how)
+        originals = dict(zip((span.utterance for span in spans), seconds, strict=True))
+        copied = [(job[2], utterance) for job, part in zip(jobs, made, strict=True) for utterance in part]
+        _write_tables(data, output, originals, copied)
 
 
 def _write_tables(data: Path, output: Path, originals: dict[str, float], copied: list[tuple[Copy, Made]]) -> None:
@@ -112,12 +112,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
     parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where jobs run (local)")
     options = parser.parse_args(arguments)
-    try:
+    with one_line_errors("augment", AudioError, JobError, ValueError):
         copies = effects.plan(options.words)
         how = {"seed": options.seed, "rate": options.rate, "nj": options.nj, "executor": options.executor}
         augment(options.data, options.output, copies, **how)
-    except (AudioError, JobError, ValueError) as error:
-        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ from espnet_ext.data.audio import AudioError, AudioInfo, truncation
 from espnet_ext.data.audio_scan import Finding, scan
 from espnet_ext.data.check_tables import Problem, Table, counts, number, read_all
 from espnet_ext.infra.arguments import at_least_one
-from espnet_ext.infra.files import Stamp, write_json
+from espnet_ext.infra.commands import one_line_errors
+from espnet_ext.infra.files import write_json
 from espnet_ext.infra.jobs import JobError
+from espnet_ext.infra.stamps import Stamp
 
 CHECKED = ".checked"  # written in the directory once it has passed
 SHOWN = 10  # problems of each kind
@@ -113,8 +115,8 @@ def _pass(folder: Path, stamp: Stamp) -> None:
     with open(folder / "utt2spk" if wanted else text, "rb") as stream:
         utterances = sum(1 for _ in stream)
     hours = round(sum(read_datadir.seconds(folder, wanted)) / 3600, 2) if wanted else 0.0
-    write_json(folder / CHECKED, {"utterances": utterances, "hours": hours, "files": names})
-    stamp.write()
+    with stamp.making():
+        write_json(folder / CHECKED, {"utterances": utterances, "hours": hours, "files": names})
     length = f"{hours} h, " if wanted else "text only, "
     print(f"{folder}: {utterances} utterances, {length}{' '.join(names)}: in order", file=sys.stderr)
 
@@ -142,10 +144,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--langs", nargs="*", default=[], help="languages that must have a text")
     parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
     options = parser.parse_args(arguments)
-    try:
+    with one_line_errors("check", JobError):
         refused = [folder for folder in options.folders if not _is_in_order(folder, options)]
-    except (JobError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
     if refused:
         raise SystemExit(1)
 

@@ -1,6 +1,8 @@
 """The features of one shard of a set: an archive and, written last, the record that says that it is whole."""
 
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ import soundfile
 from threadpoolctl import threadpool_limits
 
 from espnet_ext.data import fbank
-from espnet_ext.data.ark import archive_name, index_rows, write_matrix
+from espnet_ext.data.ark import CHECKSUM, archive_name, index_rows, write_matrix
 from espnet_ext.data.audio import AudioError, AudioReader
 from espnet_ext.data.read_datadir import Span
 from espnet_ext.infra.files import atomic_open
@@ -48,32 +50,37 @@ class Record:
 
 def is_finished(dump: Path, shard: int, key: str) -> bool:
     """Whether the shard is whole and was made from what `key` stands for."""
-    archive = dump / archive_name(shard)
-    return archive.exists() and Record.path(dump, shard).exists() and Record.load(dump, shard).key == key
+    try:
+        record, size = Record.load(dump, shard), (dump / archive_name(shard)).stat().st_size
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):  # missing or damaged
+        return False
+    end = int((record.index["offset"] + record.index["size"]).max(initial=0))
+    return record.key == key and size == end and CHECKSUM in (record.index.dtype.names or ())
 
 
 def compute_shard(shard: int, dump: Path, key: str, rate: int, num_mel: int, wanted: list[Span]) -> None:
     """Write the archive of one shard and its record."""
     Record.path(dump, shard).unlink(missing_ok=True)  # the old record must not speak for the new archive
-    ids, frames, offsets, sizes, dropped = [], [], [], [], []
+    ids, frames, places, dropped = [], [], [], []
     total, total_square = np.zeros(num_mel), np.zeros(num_mel)
     # One thread: the processes fill the cores, and a sum must not depend on how many threads share it.
     with threadpool_limits(1), atomic_open(dump / archive_name(shard), "wb") as stream, AudioReader(rate) as reader:
         for span in wanted:
             with _named(span.utterance):
                 feats_TF = fbank.compute(reader.read(span.path, span.start, span.end), rate, num_mel)
+                if not np.isfinite(feats_TF).all():
+                    remedy = "mend it, or drop the utterance in local/data.py"
+                    raise AudioError("not finite", span.path, "holds NaN, infinite or too large values", remedy)
             if not len(feats_TF):
                 dropped.append(span.utterance)
                 continue
-            offset, size = write_matrix(stream, span.utterance, feats_TF)
+            places.append(write_matrix(stream, span.utterance, feats_TF))
             ids.append(span.utterance)
             frames.append(len(feats_TF))
-            offsets.append(offset)
-            sizes.append(size)
             exact_TF = feats_TF.astype(np.float64)
             total += exact_TF.sum(axis=0)
             total_square += np.square(exact_TF).sum(axis=0)
-    index = index_rows(ids, frames, shard, offsets, sizes)
+    index = index_rows(ids, frames, shard, places)
     Record(key, index, sum(frames), total, total_square, dropped).save(dump, shard)
 
 

@@ -14,11 +14,14 @@ from espnet_ext.data.fbank import compute, window_samples
 from espnet_ext.data.feature_shards import RECORDS, Record, compute_shard, is_finished
 from espnet_ext.data.read_datadir import Span
 from espnet_ext.infra.arguments import at_least_one
-from espnet_ext.infra.files import Stamp, atomic_open
+from espnet_ext.infra.commands import one_line_errors
+from espnet_ext.infra.files import atomic_open
 from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
+from espnet_ext.infra.stamps import Stamp
 
 __all__ = ["compute", "make_features"]
 VERSION = 1  # of the features: another number makes all of them again
+PARTS = (INDEX, "feats.scp", "feats.*.ark", "utt2num_frames", "stats.npz")
 
 
 def make_features(
@@ -33,18 +36,15 @@ def make_features(
     prints = read_datadir.fingerprints(span.path for span in wanted)
     settings = {"rate": rate, "num_mel": num_mel, "version": VERSION}
     sources = [data / name for name in ("wav.scp", "segments") if (data / name).exists()]
-    stamp = Stamp(dump / INDEX, sources, audio=read_datadir.digest(sorted(prints.items())), **settings)
+    audio = read_datadir.digest(sorted(prints.items()))
+    stamp = Stamp(dump / INDEX, sources, parts=PARTS, audio=audio, **settings)
     if stamp.is_current():
         return
-    stamp.path.unlink(missing_ok=True)  # from here on the directory may hold a mixture
-    for left in dump.glob(".feats.*.tmp"):  # of a run that was killed
-        left.unlink()
-
     shards = [[wanted[i] for i in part] for part in read_datadir.split(len(wanted))]
     keys = [read_datadir.digest([settings, *((span, prints[span.path]) for span in shard)]) for shard in shards]
-    _compute_missing(data, dump, shards, keys, rate=rate, num_mel=num_mel, nj=nj, executor=executor)
-    _merge(dump, len(shards), rate)
-    stamp.write()
+    with stamp.making():
+        _compute_missing(data, dump, shards, keys, rate=rate, num_mel=num_mel, nj=nj, executor=executor)
+        _merge(dump, len(shards), rate)
 
 
 def _compute_missing(
@@ -89,7 +89,7 @@ def _merge(dump: Path, shards: int, rate: int) -> None:
             file=sys.stderr,
         )
     with atomic_open(dump / "feats.scp") as scp, atomic_open(dump / "utt2num_frames") as lengths:
-        for name, frames, shard, offset, _ in index.tolist():
+        for name, frames, shard, offset, *_ in index.tolist():
             scp.write(f"{name.decode()} {dump / archive_name(shard)}:{offset}\n")
             lengths.write(f"{name.decode()} {frames}\n")
     with atomic_open(dump / "stats.npz", "wb") as stream:
@@ -112,10 +112,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
     parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where jobs run (local)")
     options = vars(parser.parse_args(arguments))
-    try:
+    with one_line_errors("features", JobError, AudioError):
         make_features(options.pop("data"), options.pop("dump"), **options)
-    except (JobError, AudioError) as error:
-        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.data.sampling import BpeSampler, UnigramSampler
-from espnet_ext.infra.files import Stamp, atomic_folder, read_table
+from espnet_ext.infra.commands import one_line_errors
+from espnet_ext.infra.files import atomic_folder, read_table
 from espnet_ext.infra.languages import is_spaced
+from espnet_ext.infra.stamps import Stamp
 
 BLANK, UNK, EOS = "<blank>", "<unk>", "<sos/eos>"
 TASKS = ("asr", "st", "mt")
@@ -250,12 +252,11 @@ def make(folder: Path, data: Sequence[Path], langs: Sequence[str], args: argpars
     stamp = Stamp(output, paths, **settings)
     if stamp.is_current():
         return
-    with atomic_folder(output) as temporary:
+    with stamp.making(), atomic_folder(output) as temporary:
         try:
             train(temporary, thinned(paths), langs, size, args.type, args.character_coverage)
         except ValueError as error:
             raise ValueError(str(error).replace(str(temporary), str(output))) from None
-    stamp.write()
     print(f"{output}: {Subwords(output).size} {args.type} tokens", file=sys.stderr)
 
 
@@ -274,11 +275,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     groups = [[lang] for lang in dict.fromkeys(args.langs)]
     if args.joint and len(groups) > 1:
         groups.append(list(dict.fromkeys(args.langs)))
-    try:
+    with one_line_errors("subwords", ValueError):
         for langs in groups:
             make(args.folder, [*args.data, *args.extra_data], langs, args)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ import numpy as np
 
 from espnet_ext.data import read_datadir
 from espnet_ext.data.subwords import Subwords
-from espnet_ext.infra.files import Stamp, atomic_folder, write_json
+from espnet_ext.infra.commands import one_line_errors
+from espnet_ext.infra.files import atomic_folder, write_json
+from espnet_ext.infra.stamps import Stamp
 
 CHUNK = 20_000  # lines handled at a time
 OFFSETS = struct.Struct("<qq")
@@ -131,8 +133,8 @@ class TokenIndex:
         stamp = Stamp(folder, [text.folder / "meta.json", subwords.folder / "model.spm"])
         with _one_at_a_time(folder):  # every rank of a training comes here at once
             if not stamp.is_current(say=False):
-                _encode_all(folder, text, subwords)
-                stamp.write()
+                with stamp.making():
+                    _encode_all(folder, text, subwords)
         return TokenIndex(folder)
 
 
@@ -215,12 +217,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tables = [path for path in read_datadir.tables(args.data) if path.name.startswith(read_datadir.TEXTS)]
     if not tables:
         sys.exit(f"error: {args.data}: no text.<lang> here; nothing to index")
-    for table in tables:
-        folder = args.dump / table.name.replace("reference.", "text.", 1)
-        stamp = Stamp(folder, [table])
-        if not stamp.is_current():
-            build(table, folder)
-            stamp.write()
+    with one_line_errors("text index"):
+        for table in tables:
+            folder = args.dump / table.name.replace("reference.", "text.", 1)
+            stamp = Stamp(folder, [table])
+            if not stamp.is_current():
+                with stamp.making():
+                    build(table, folder)
 
 
 if __name__ == "__main__":

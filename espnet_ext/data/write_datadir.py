@@ -11,7 +11,8 @@ from typing import Any
 from espnet_ext.data.audio import AudioError
 from espnet_ext.data.audio_scan import Finding, scan
 from espnet_ext.data.read_datadir import digest, fingerprints
-from espnet_ext.infra.files import Stamp, write_json, write_table
+from espnet_ext.infra.files import write_json, write_table
+from espnet_ext.infra.stamps import Stamp
 
 SHORTEST = 0.025  # seconds: one window of the features
 INVISIBLE = "\ufeff\u200b\u200e\u200f"  # marks without width at the ends of texts
@@ -55,11 +56,11 @@ def update_data_dir(
     """`write_data_dir`, unless the directory was made from just these utterances and audio files."""
     everything = list(utterances)
     audio = fingerprints(str(utterance.audio) for utterance in everything if utterance.audio is not None)
-    stamp = Stamp(folder, [], utterances=digest(everything), audio=digest(sorted(audio.items())), shortest=shortest)
+    made_from = {"utterances": digest(everything), "audio": digest(sorted(audio.items())), "shortest": shortest}
+    stamp = Stamp(folder, [], parts=(), **made_from)  # no parts: what a user mends in a table stays so
     if not stamp.is_current():
-        stamp.path.unlink(missing_ok=True)  # until all of its files are written
-        write_data_dir(folder, everything, nj=nj, shortest=shortest)
-        stamp.write()
+        with stamp.making():
+            write_data_dir(folder, everything, nj=nj, shortest=shortest)
 
 
 def write_data_dir(

@@ -12,6 +12,7 @@ from espnet_ext.data.subwords import own_subwords
 from espnet_ext.espnet import read_experiment
 from espnet_ext.espnet.task import STTask, default_config
 from espnet_ext.infra.streams import STREAMS
+from espnet_ext.infra.weights import DamagedError, load_tensors
 from espnet_ext.models._base import BaseModel
 
 
@@ -52,7 +53,10 @@ def load_experiment(folder: str | Path, device: str | torch.device = "cpu") -> E
     if model.learns(config["model_conf"]):
         if not weights.exists():
             raise FileNotFoundError(f"{weights}: not there; the training of {folder.name} is not finished")
-        state = torch.load(weights, map_location="cpu", weights_only=True)
+        try:
+            state = load_tensors(weights)
+        except DamagedError as error:
+            raise DamagedError(f"{error}; delete it and train again (stage 7), which only makes this file") from error
         try:
             model.load_state_dict(state)
         except RuntimeError as error:

@@ -16,6 +16,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from espnet_ext.infra.files import FileError
+
 EXECUTORS = ("local", "slurm")
 SLURM_CLUSTER = "slurm"  # submitit's name for it; tests put its "local" here
 SLURM_TIMEOUT_MIN = 24 * 60  # site settings, such as the partition, come from Slurm's own SBATCH_* variables
@@ -78,6 +80,8 @@ def _named(number: int, jobs: Sequence[tuple[Any, ...]], log_dir: Path, descript
     """Turn an error of a job into a JobError that says which job it was."""
     try:
         yield
+    except FileError:  # it names its file, and there may be no room for a log
+        raise
     except (Exception, SystemExit) as error:
         log = log_dir / f"failed.{number}.log"
         log.write_text(traceback.format_exc(), encoding="utf-8")

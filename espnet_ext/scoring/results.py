@@ -8,8 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from espnet_ext.infra.files import Stamp, atomic_open, write_json
+from espnet_ext.infra.files import atomic_open, write_json
 from espnet_ext.infra.languages import error_metric
+from espnet_ext.infra.stamps import Stamp
 from espnet_ext.infra.streams import STREAMS
 from espnet_ext.scoring.latency_scores import compare_latency, delays_file
 from espnet_ext.scoring.metrics import STREAM_METRICS, ErrorRate, Options, make_metric
@@ -82,6 +83,12 @@ def score_test_set(where: Experiments, systems: list[str], test_set: str, option
     )
     if all((where.result(s, test_set) / "scores.json").exists() for s in systems) and stamp.is_current():
         return False
+    with stamp.making():
+        _score_all(where, systems, test_set, options)
+    return True
+
+
+def _score_all(where: Experiments, systems: list[str], test_set: str, options: Options) -> None:
     comparison: dict[str, Any] = {"test_set": test_set, "options": asdict(options), "streams": {}}
     scores: dict[str, dict[str, Any]] = {system: {} for system in systems}
     for stream in STREAMS:
@@ -91,8 +98,6 @@ def score_test_set(where: Experiments, systems: list[str], test_set: str, option
     for system in systems:
         write_json(where.result(system, test_set) / "scores.json", _result(where, system, test_set, scores[system]))
     write_json(where.significance(test_set), comparison)
-    stamp.write()
-    return True
 
 
 def _inputs(where: Experiments, systems: list[str], test_set: str) -> list[Path]:
@@ -171,7 +176,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ScoringError(f"{path}:{error.lineno}: not JSON ({error.msg}); make it again") from error
+        raise ScoringError(f"{path}:{error.lineno}: not JSON ({error.msg}); delete it and make it again") from error
 
 
 def read_result(where: Experiments, system: str, test_set: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from espnet_ext.infra.files import Stamp, write_json
+from espnet_ext.infra.files import write_json
+from espnet_ext.infra.stamps import Stamp
 from espnet_ext.infra.streams import STREAMS
 from espnet_ext.scoring.metrics import LOWER_IS_BETTER, STREAM_METRICS, Metric, Options, make_metric
 from espnet_ext.scoring.results import (
@@ -52,7 +53,7 @@ def score_seeds(where: Experiments, seeds: list[int], systems: list[str], test_s
     inputs += [p.result(s, test_set) / f"hyp.{x}" for p in places for s in systems for x in p.streams(s, test_set)]
     versions = [version("sacrebleu"), version("jiwer")]
     output = seeds_file(where, test_set)
-    settings = {"seeds": seeds, "systems": systems, "options": asdict(options)}
+    settings: dict[str, Any] = {"seeds": seeds, "systems": systems, "options": asdict(options)}
     stamp = Stamp(output, inputs, **settings, versions=versions)
     if stamp.is_current():
         return
@@ -61,8 +62,8 @@ def score_seeds(where: Experiments, seeds: list[int], systems: list[str], test_s
         having = [s for s in systems if all(stream in place.streams(s, test_set) for place in places)]
         if having:
             streams[stream] = _compare_stream(places, having, test_set, stream, options)
-    write_json(output, {"test_set": test_set, **settings, "streams": streams})
-    stamp.write()
+    with stamp.making():
+        write_json(output, {"test_set": test_set, **settings, "streams": streams})
 
 
 def is_shared(place: Experiments, system: str) -> bool:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from espnet_ext.infra.weights import load_tensors
+
 
 def average_states(paths: Sequence[Path]) -> dict[str, torch.Tensor]:
     """The mean of saved state dictionaries; integer buffers (counters) are taken from the first, the best."""
@@ -24,4 +26,4 @@ def average_states(paths: Sequence[Path]) -> dict[str, torch.Tensor]:
 
 def load_state(path: Path) -> dict[str, torch.Tensor]:
     """A saved state dictionary, on the CPU."""
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return load_tensors(path)

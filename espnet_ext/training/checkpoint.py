@@ -1,7 +1,6 @@
 """Everything that a run needs to go on as if it had never stopped, in one file that is whole or absent."""
 
 import random
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from espnet_ext.infra.files import atomic_open
+from espnet_ext.infra.files import atomic_open, cannot_write
+from espnet_ext.infra.weights import DamagedError, load_tensors
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.history import Epoch
 
@@ -59,12 +59,7 @@ def save(path: Path, value: Any, kept: str) -> None:
         with atomic_open(path, "wb") as stream:
             torch.save(value, stream)
     except (OSError, RuntimeError) as error:
-        free = shutil.disk_usage(path.parent).free / 1e6
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
-        raise TrainError(
-            f"{path}: could not be written: {reason} ({free:.0f} MB free there). {kept} "
-            "Make room on this disk and run the same command again."
-        ) from error
+        raise TrainError(f"{cannot_write(path, error)}. {kept}") from error
 
 
 class Checkpoint:
@@ -84,20 +79,14 @@ class Checkpoint:
     def load(self, device: torch.device) -> tuple[Position, list[dict[str, Any]]]:
         """Put the saved state back into the parts; returns the position and the random states by rank."""
         try:
-            state = torch.load(self.path, map_location=device, weights_only=True)
-        except Exception as error:
+            state = load_tensors(self.path, device)
+        except DamagedError as error:
             raise TrainError(
-                f"{self.path}: cannot be read ({error}). Our own checkpoints are never half-written: "
-                "is it another program's, or is the disk damaged? Move it away to train from the beginning."
+                f"{error}. Our own checkpoints are never half-written: is it another program's, or is the disk "
+                "damaged? Move it away to train from the beginning."
             ) from error
         for name, part in self.parts.items():
             part.load_state_dict(state[name])
         position = Position(**state["position"])
         self.saved = f"epoch {position.epoch}, batch {position.batch}"
         return position, state["rngs"]
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files of a run that was killed while it saved."""
-    for path in folder.glob(".*.tmp"):
-        path.unlink(missing_ok=True)

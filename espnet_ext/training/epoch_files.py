@@ -1,8 +1,10 @@
 """What an epoch and a run leave behind, beside the checkpoint."""
 
+from espnet_ext.infra.weights import DamagedError
 from espnet_ext.training.average import average_states
 from espnet_ext.training.checkpoint import Position, save
 from espnet_ext.training.curves import write_tensorboard
+from espnet_ext.training.errors import TrainError
 from espnet_ext.training.history import Epoch, ranked, write_history
 from espnet_ext.training.options import TrainOptions
 from espnet_ext.training.progress import clock, say
@@ -36,7 +38,12 @@ def write_model(options: TrainOptions, position: Position) -> None:
     """model.pth: the mean of the n best epochs."""
     keep_best(options, position)
     best = ranked(position.history, options.criterion)[: options.nbest]
-    state = average_states([options.folder / f"{epoch}epoch.pth" for epoch in best])
+    try:
+        state = average_states([options.folder / f"{epoch}epoch.pth" for epoch in best])
+    except (DamagedError, FileNotFoundError) as error:
+        raise TrainError(
+            f"{error}; model.pth is the mean of the best epochs: move {options.folder} away to train anew"
+        ) from error
     save(options.folder / "model.pth", state, "The epochs' models and the checkpoint are whole.")
     phase, key, _ = options.criterion
     value = position.history[best[0] - 1][phase][key]

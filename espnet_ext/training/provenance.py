@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.infra.files import write_json
+from espnet_ext.training.errors import TrainError
 
 PACKAGES = ("torch", "espnet", "numpy", "sentencepiece")
 
@@ -33,7 +34,12 @@ def versions() -> dict[str, str]:
 
 def read_run(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TrainError(f"{path}: damaged ({error}); put that file back, or move the folder to train anew") from error
 
 
 def update_run(folder: Path, **values: Any) -> None:

@@ -11,7 +11,7 @@ from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler, AbsEpochStep
 
 from espnet_ext.training import epoch_files
 from espnet_ext.training import options as option_table
-from espnet_ext.training.checkpoint import Checkpoint, Position, remove_leftovers, rng_state, save, set_rng_state
+from espnet_ext.training.checkpoint import Checkpoint, Position, rng_state, save, set_rng_state
 from espnet_ext.training.curves import plot_curves
 from espnet_ext.training.errors import Interrupted, TrainError, describe_batch
 from espnet_ext.training.history import epochs_since_best
@@ -101,8 +101,6 @@ class Loop:
 
     def _restore(self) -> None:
         """Go on from the checkpoint, or else start from other systems' parts."""
-        if self.rank == 0:
-            remove_leftovers(self.options.folder)
         if not self.checkpoint.path.exists():
             if self.rank:
                 torch.manual_seed(self.options.seed + self.rank)  # every rank drops other units

@@ -42,7 +42,7 @@ def make_data(root: Path, utterances: int) -> None:
     ids = [f"utt{i:05d}" for i in range(utterances)]
     with open(dump / archive_name(0), "wb") as stream:
         places = [write_matrix(stream, key, random.normal(size=(n, 80))) for key, n in zip(ids, lengths)]
-    np.save(dump / INDEX, index_rows(ids, lengths, 0, *zip(*places)))
+    np.save(dump / INDEX, index_rows(ids, lengths, 0, places))
     ark = dump / archive_name(0)
     write_table(dump / "feats.scp", [(key, f"{ark}:{place[0]}") for key, place in zip(ids, places)])
     np.savez(dump / "stats.npz", count=1000, sum=np.zeros(80), sum_square=np.full(80, 1000.0))

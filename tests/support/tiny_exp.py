@@ -26,13 +26,11 @@ def make_dump(root: Path) -> Path:
     dump, data = root / "dump" / "test", root / "data" / "test"
     dump.mkdir(parents=True)
     ids = [f"utt{i}" for i in range(len(LENGTHS))]
-    offsets, sizes = [], []
+    places = []
     with open(dump / archive_name(0), "wb") as stream:
         for key, frames in zip(ids, LENGTHS):
-            offset, size = write_matrix(stream, key, random.normal(size=(frames, 80)))
-            offsets.append(offset)
-            sizes.append(size)
-    np.save(dump / INDEX, index_rows(ids, LENGTHS, 0, offsets, sizes))
+            places.append(write_matrix(stream, key, random.normal(size=(frames, 80))))
+    np.save(dump / INDEX, index_rows(ids, LENGTHS, 0, places))
     for lang, words in WORDS.items():
         lines = [" ".join(random.choice(words, i % 4)) for i in range(len(ids))]
         write_table(data / f"text.{lang}", zip(ids, lines))

@@ -29,7 +29,7 @@ def make_dumps(root: Path, utterances: int = 60, sets: tuple[str, ...] = ("train
         with open(dump / archive_name(0), "wb") as stream:
             places = [write_matrix(stream, key, feat) for key, feat in zip(ids, feats)]
         lengths = [len(feat) for feat in feats]
-        np.save(dump / INDEX, index_rows(ids, lengths, 0, *zip(*places)))
+        np.save(dump / INDEX, index_rows(ids, lengths, 0, places))
         write_table(dump / "utt2num_frames", [(key, str(n)) for key, n in zip(ids, lengths)])
         every = np.concatenate(feats)
         np.savez(dump / "stats.npz", count=len(every), sum=every.sum(0), sum_square=(every**2).sum(0))

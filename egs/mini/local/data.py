@@ -20,7 +20,7 @@ from grammar import Generator
 from espnet_ext.data import write_datadir
 from espnet_ext.data.synthesis import NOISES, Utterance, synthesise
 from espnet_ext.infra.arguments import at_least_one
-from espnet_ext.infra.files import Stamp
+from espnet_ext.infra.stamps import Stamp
 
 # Knobs of difficulty. Those of the sentences are on top of grammar.py.
 SNR_DB = (20.0, 30.0)  # drawn evenly for each utterance
@@ -135,11 +135,10 @@ def main() -> None:
     print(f"{audio}: {made} of {len(utterances)} utterances synthesised, the others were there")
     sources = [path for path in Path(__file__).parent.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     for name, texts in sets.items():
-        stamp = Stamp(args.data / name, sources, size=args.size, seed=args.seed, audio=audio)
+        stamp = Stamp(args.data / name, sources, parts=(), size=args.size, seed=args.seed, audio=audio)
         if made or not stamp.is_current():
-            stamp.path.unlink(missing_ok=True)  # until all of its files are written
-            write_datadir.write_data_dir(args.data / name, data_dir(name, texts, said.get(name, [])), nj=args.nj)
-            stamp.write()
+            with stamp.making():
+                write_datadir.write_data_dir(args.data / name, data_dir(name, texts, said.get(name, [])), nj=args.nj)
 
 
 if __name__ == "__main__":
