@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -30,7 +31,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--subwords", type=Path, required=True, help="folder of the sub-word models")
     parser.add_argument("--ngpu", type=int, default=0, help="GPUs; 0: the CPU; more than one: under torchrun")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change the config")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    options.set = [change for text in options.set for change in split_changes(text)]
+    return options
+
+
+def split_changes(text: str) -> list[str]:
+    """Each `key=value` of several in one argument; a value such as {lr: 1e-3, beta: 2} may hold spaces."""
+    return re.split(r"\s+(?=[\w.]+=)", text.strip())
 
 
 def main(argv: list[str]) -> None:

@@ -75,7 +75,7 @@ def test_a_missing_program_is_one_line(good: Path, monkeypatch: pytest.MonkeyPat
     (good / "audio" / "b1.wav").rename(good / "audio" / "b1.m4a")
     write(good / "wav.scp", *(f"{name} {good}/audio/{name}.{'m4a' if name == 'b1' else 'wav'}" for name in IDS))
     monkeypatch.setenv("PATH", str(good))
-    with pytest.raises(SystemExit, match=r"error: .*needs the program ffprobe; install it with: apt-get install"):
+    with pytest.raises(SystemExit, match=r"check: .*needs the program ffprobe; install it with: apt-get install"):
         main([str(good)])
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from espnet_ext.train import parse
+
 ROOT = Path(__file__).parent.parent
 HOSTILE = ["$(touch f)", "`touch f`", "; touch f;", "*", "a'b\"c", "$HOME", "f\ntouch f", "\\", "[ab]", "~", "{1,2}"]
 
@@ -106,6 +108,12 @@ def test_stages_within_the_range_run_in_order(recipe: Recipe, options: list[str]
         (["train"], "unexpected argument 'train'; options are --name value"),
         (["--executor", "pbs"], "option '--executor' takes local or slurm, not 'pbs'"),
         (["--systems", "one base"], "unknown system 'base': conf/base.yaml is what"),
+        (["--nj\nresume_with[$(touch f)]", "1"], "unknown option '--nj\n"),
+        (["--nj[$(touch f)]", "1"], "unknown option '--nj["),
+        (["--exp", ""], "option '--exp' needs a value"),
+        (["--nj", ""], "option '--nj' needs a value"),
+        (["--systems", "../conf/one"], "option '--systems' takes names, not '../conf/one'"),
+        (["--systems", "one .."], "option '--systems' takes names, not '..'"),
         (["--systems", "one three"], "unknown system 'three': there is no"),
         (["--stage", "4", "--stop_stage", "3"], "nothing to do: --stage 4 comes after --stop_stage 3"),
     ],
@@ -116,6 +124,7 @@ def test_wrong_options_are_refused(recipe: Recipe, options: list[str], message: 
     assert f"st.sh: {message}" in result.stderr
     assert result.stderr.rstrip().endswith("see --help")
     assert recipe.calls() == []
+    assert not list(recipe.folder.rglob("f"))
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -130,7 +139,7 @@ def test_a_value_is_never_evaluated(recipe: Recipe, value: str) -> None:
     train = next(call for call in calls if "espnet_ext.train" in call)
     assert train[3] == f"{value}/one"
     assert train[train.index("--tgt_lang") + 1] == value
-    assert train[train.index("--set") + 1 :] == value.split()
+    assert train[train.index("--set") + 1 :] == [value]
 
 
 def test_lists_become_words(recipe: Recipe) -> None:
@@ -138,7 +147,12 @@ def test_lists_become_words(recipe: Recipe) -> None:
     calls = recipe.calls()
     assert calls[0] == ["local/data.py", "data", "--size", "tiny"]
     train = next(call for call in calls if "espnet_ext.train" in call)
-    assert train[train.index("--set") + 1 :][:2] == ["max_epoch=2", "seed=1"]
+    assert parse(train[2:]).set == ["max_epoch=2", "seed=1"]
+
+
+def test_a_value_of_set_may_hold_spaces(recipe: Recipe) -> None:
+    recipe.run("--set", "optim_conf={lr: 1e-3, betas: [0.9, 0.98]} seed=1 ", "--stage", "7", "--stop_stage", "7")
+    assert parse(recipe.calls()[0][2:]).set == ["optim_conf={lr: 1e-3, betas: [0.9, 0.98]}", "seed=1"]
 
 
 def test_systems_of_once_are_those_of_the_first_seed(recipe: Recipe) -> None:
@@ -253,3 +267,47 @@ def test_ending_the_runner_ends_all_its_children(recipe: Recipe, ending: signal.
     _, alive = psutil.wait_procs(children, timeout=20)
     assert not alive
     assert recipe.commands()[-1] == "espnet_ext.data.subwords"
+
+
+# Saves for longer than any fixed patience, but within the test's: until a file says so.
+SAVING = r"""#!/usr/bin/env bash
+trap 'touch saving' INT
+touch started
+until [ -f saving ]; do sleep 0.05; done
+until [ -f may_end ]; do sleep 0.05; done
+touch saved
+"""
+
+
+def begin_to_save(recipe: Recipe) -> subprocess.Popen[str]:
+    """A run whose first command has been asked to stop by Ctrl-C, and saves."""
+    (recipe.folder.parents[1] / ".venv/bin/python3").write_text(SAVING)
+    run = [str(recipe.folder / "run.sh")]
+    runner = subprocess.Popen(run, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    for name, ending in (("started", signal.SIGINT), ("saving", None)):
+        while not (recipe.folder / name).exists():
+            assert runner.poll() is None
+            time.sleep(0.02)
+        if ending:
+            os.kill(runner.pid, ending)
+    return runner
+
+
+def test_ctrl_c_waits_for_a_save(recipe: Recipe) -> None:
+    runner = begin_to_save(recipe)
+    with pytest.raises(subprocess.TimeoutExpired):
+        runner.wait(timeout=11)  # it was killed after 10 s once
+    (recipe.folder / "may_end").touch()
+    _, errors = runner.communicate(timeout=60)
+    assert runner.returncode == 130 and (recipe.folder / "saved").exists()
+    assert "stopping, as soon as what is being saved is saved; Ctrl-C again kills" in errors
+
+
+def test_a_second_ctrl_c_kills(recipe: Recipe) -> None:
+    runner = begin_to_save(recipe)
+    os.kill(runner.pid, signal.SIGINT)
+    runner.communicate(timeout=60)
+    assert runner.returncode == 130 and not (recipe.folder / "saved").exists()
+    (recipe.folder / "may_end").touch()
+    time.sleep(0.5)
+    assert not (recipe.folder / "saved").exists()

@@ -256,8 +256,8 @@ def test_seeds_train_and_decode_in_folders_of_their_own(tmp_path):
     calls = recipe.calls()
     places = ["exp", "exp/seed1", "exp/seed2"]
     assert [call[3] for call in calls[:6]] == [f"{place}/{name}" for place in places for name in ("one", "two")]
-    assert [call[-5:] for call in calls[:6:2]] == [
-        ["--set", "seed=9", "max_epoch=2", "--set", f"seed={seed}"] for seed in (3, 1, 2)
+    assert [call[-4:] for call in calls[:6:2]] == [
+        ["--set", "seed=9 max_epoch=2", "--set", f"seed={seed}"] for seed in (3, 1, 2)
     ]
     assert [call[2] for call in calls[6:18:4]] == [f"{place}/one" for place in places]
     for call in calls[18:]:

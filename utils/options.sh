@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2034 # `given` and `resume_with` are stage.sh's
 # Command-line options. Source this file right after a script's option table, whose lines read
 # `name=default  # Help text.`; the table is the parser and the --help. A value is data: it is never evaluated.
-# An option whose default is true or false, or a whole number, takes only such values (--dry_run alone means true).
+# An option whose default is true or false, or a whole number, takes only such values (--dry_run alone means true);
+# only one that is empty in the table can be made empty.
 # A recipe puts `--` between its settings and what its user gave, which is kept in `given` to say how to resume.
 
 given=("$@")
@@ -9,7 +10,8 @@ resume_with=("$0")
 
 _options() { sed -n 's/^\([a-z_]*\)=.*  *# \(.*\)$/\1\t\2/p' "$0"; }
 
-_is_option() { [[ $1 == --* ]] && { [ "$1" = --help ] || _options | cut -f 1 | grep -Fqx -- "${1#--}"; }; }
+# A name is letters before it is anything else: as a variable's name, `a[$(command)]` would run the command.
+_is_option() { [[ $1 =~ ^--[a-z_]+$ ]] && { [ "$1" = --help ] || _options | cut -f 1 | grep -Fqx -- "${1#--}"; }; }
 
 _reject() {
     echo "$(basename "$0"): $*; see --help" >&2
@@ -21,8 +23,14 @@ _help() {
     _options | while IFS=$'\t' read -r name text; do printf '  --%-14s %s [%s]\n' "$name" "$text" "${!name}"; done
 }
 
+_may_be_empty=" $(_options | while IFS=$'\t' read -r name _; do [ -n "${!name}" ] || echo -n "$name "; done)"
+
 _check_value() { # name value
     local default=${!1}
+    if [ -z "$2" ]; then
+        [[ $_may_be_empty == *" $1 "* ]] || _reject "option '--$1' needs a value"
+        return 0
+    fi
     case $default:$2 in
     true:true | true:false | false:true | false:false) ;;
     true:* | false:*) _reject "option '--$1' takes true or false, not '$2'" ;;

@@ -40,6 +40,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/stage.sh"
 
 for system in $systems; do
+    [[ $system =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] || _reject "option '--systems' takes names, not '$system'"
     [ "$system" != base ] || _reject "unknown system 'base': conf/base.yaml is what the systems of a recipe share"
     [ -f "conf/$system.yaml" ] || _reject "unknown system '$system': there is no $PWD/conf/$system.yaml"
 done
@@ -134,7 +135,7 @@ fi
             stage 7 "train $system${seed:+ with seed $seed}" "${launch[@]}" -m espnet_ext.train \
                 "conf/$system.yaml" "$(place "$seed")/$system" --train "$dump/$train" --valid "$dump/$valid_set" \
                 ${mt_train_set:+--text_train "$dump/$mt_train_set"} "${langs[@]}" --subwords "$dump/subwords" \
-                --ngpu "$ngpu" ${set:+--set $set} ${seed:+--set "seed=$seed"}
+                --ngpu "$ngpu" ${set:+--set "$set"} ${seed:+--set "seed=$seed"}
         done
     done
 

@@ -45,16 +45,18 @@ _resume() {
 }
 
 _stop() {
-    trap '' INT TERM HUP
-    log "stopping"
+    trap _kill INT TERM HUP
     if [ -n "$_child" ]; then
-        kill -INT -- "-$_child" 2> /dev/null || true # lets it cancel its Slurm jobs
-        for ((tenth = 0; tenth < 100; tenth++)); do
-            kill -0 "$_child" 2> /dev/null || break
-            sleep 0.1
-        done
-        kill -KILL -- "-$_child" 2> /dev/null || true
+        log "stopping, as soon as what is being saved is saved; Ctrl-C again kills"
+        kill -INT -- "-$_child" 2> /dev/null || true # lets it save, and cancel its Slurm jobs
+        while kill -0 "$_child" 2> /dev/null; do sleep 0.1; done
     fi
+    _kill
+}
+
+_kill() {
+    trap '' INT TERM HUP
+    [ -z "$_child" ] || kill -KILL -- "-$_child" 2> /dev/null || true
     exit 130
 }
 

@@ -45,6 +45,15 @@ def index_rows(ids: Sequence[str], frames: Sequence[int], shard: int, places: Se
     return rows
 
 
+def is_whole(archive: Path, index: np.ndarray) -> bool:
+    """Whether every byte of an archive's matrices is as it was written, by the rows of its index."""
+    if CHECKSUM not in (index.dtype.names or ()):
+        return False
+    data = archive.read_bytes()
+    rows = zip(*(index[name].tolist() for name in ("offset", "size", CHECKSUM)), strict=True)
+    return all(zlib.crc32(data[start : start + size]) == checksum for start, size, checksum in rows)
+
+
 def archive_name(shard: int) -> str:
     return f"feats.{shard}.ark"
 

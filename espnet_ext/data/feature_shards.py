@@ -13,7 +13,7 @@ import soundfile
 from threadpoolctl import threadpool_limits
 
 from espnet_ext.data import fbank
-from espnet_ext.data.ark import CHECKSUM, archive_name, index_rows, write_matrix
+from espnet_ext.data.ark import archive_name, index_rows, is_whole, write_matrix
 from espnet_ext.data.audio import AudioError, AudioReader
 from espnet_ext.data.read_datadir import Span
 from espnet_ext.infra.files import atomic_open
@@ -51,11 +51,10 @@ class Record:
 def is_finished(dump: Path, shard: int, key: str) -> bool:
     """Whether the shard is whole and was made from what `key` stands for."""
     try:
-        record, size = Record.load(dump, shard), (dump / archive_name(shard)).stat().st_size
+        record = Record.load(dump, shard)
+        return record.key == key and is_whole(dump / archive_name(shard), record.index)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):  # missing or damaged
         return False
-    end = int((record.index["offset"] + record.index["size"]).max(initial=0))
-    return record.key == key and size == end and CHECKSUM in (record.index.dtype.names or ())
 
 
 def compute_shard(shard: int, dump: Path, key: str, rate: int, num_mel: int, wanted: list[Span]) -> None:
