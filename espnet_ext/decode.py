@@ -22,6 +22,7 @@ from espnet_ext.infra.stamps import Stamp
 from espnet_ext.infra.streams import STREAMS
 from espnet_ext.search import long_inputs
 from espnet_ext.search.options import Hypothesis, SearchOptions
+from espnet_ext.training.provenance import made_from
 
 if TYPE_CHECKING:
     from espnet_ext.espnet.experiment import Experiment
@@ -228,22 +229,6 @@ def write_results(
     write_json(settings.out / "decode.json", summary)
 
 
-def made_from(exp: Path, dump: Path) -> list[Path]:
-    """The files that a result depends on: configuration, weights (also of a pipeline's parts) and the set's index."""
-    import yaml
-
-    if not (exp / "config.yaml").exists():
-        raise FileNotFoundError(f"{exp}: no config.yaml; train this system first")
-    config = yaml.safe_load((exp / "config.yaml").read_text(encoding="utf-8"))
-    own = exp / "model.pth"
-    files = [exp / "config.yaml", *([own] if own.exists() else sorted(exp.glob("*.pth")))]
-    for part in ("asr", "mt"):
-        if isinstance(config.get(part), str):
-            files += made_from(exp / config[part], dump)
-    inputs = [dump / "feats.index.npy", dump / "wav.scp", dump / "segments", *sorted(dump.glob("text.*/meta.json"))]
-    return list(dict.fromkeys([*files, *(path for path in inputs if path.exists())]))
-
-
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m espnet_ext.decode", description=__doc__)
     parser.add_argument("exp", type=Path, help="experiment directory, of ours or ESPnet's")
@@ -263,8 +248,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--src_lang", help="language that an MT system of ESPnet's reads; ours know it")
     search = parser.add_argument_group("search", "these override the `decode:` section of the system's configuration")
     for item in fields(SearchOptions):
-        kind = type(item.default)
-        search.add_argument(f"--{item.name}", type=kind, help=f"{item.metadata['help']} (default {item.default})")
+        about = f"{item.metadata['help']} (default {item.default})"
+        search.add_argument(f"--{item.name}", type=type(item.default), help=about)
     return parser
 
 
@@ -289,8 +274,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not args.dump.is_dir():
             raise FileNotFoundError(f"{args.dump}: no such dump directory; make it with stages 4 and 6")
         settings = Settings(args.exp, args.dump, out, search, chosen_dtype(args), args.device, args.src_lang)
-        made = {"search": search, "dtype": settings.dtype}
-        stamp = Stamp(out / "decode.json", made_from(args.exp, args.dump), parts=PARTS, **made)
+        sources = made_from(args.exp, args.dump)
+        stamp = Stamp(out / "decode.json", sources, parts=PARTS, search=search, dtype=settings.dtype)
         if stamp.is_current():
             return
         with stamp.making():

@@ -1,4 +1,4 @@
-"""Where a result comes from: `run.json` of an experiment."""
+"""Where a result comes from: `run.json` of an experiment, and the files that decoding depends on."""
 
 import json
 import platform
@@ -45,3 +45,19 @@ def read_run(folder: Path) -> dict[str, Any]:
 def update_run(folder: Path, **values: Any) -> None:
     """Set values in run.json."""
     write_json(folder / "run.json", {**read_run(folder), **values})
+
+
+def made_from(exp: Path, dump: Path) -> list[Path]:
+    """The files that a result depends on: configuration, weights (also of a pipeline's parts) and the set's index."""
+    import yaml
+
+    if not (exp / "config.yaml").exists():
+        raise FileNotFoundError(f"{exp}: no config.yaml; train this system first")
+    config = yaml.safe_load((exp / "config.yaml").read_text(encoding="utf-8"))
+    own = exp / "model.pth"
+    files = [exp / "config.yaml", *([own] if own.exists() else sorted(exp.glob("*.pth")))]
+    for part in ("asr", "mt"):
+        if isinstance(config.get(part), str):
+            files += made_from(exp / config[part], dump)
+    inputs = [dump / "feats.index.npy", dump / "wav.scp", dump / "segments", *sorted(dump.glob("text.*/meta.json"))]
+    return list(dict.fromkeys([*files, *(path for path in inputs if path.exists())]))
