@@ -67,7 +67,8 @@ def refuse_no_file(path: str | Path) -> None:
             "missing audio", path, "there is no such file", "correct the path or leave the recording out"
         ) from None
     except (OSError, ValueError) as error:  # a name that is too long, a folder that is closed, a NUL in the name
-        reason = getattr(error, "strerror", None) or error
+        # of a NUL every Python says something else
+        reason = "embedded null byte" if "\0" in str(path) else getattr(error, "strerror", None) or error
         raise AudioError(
             "missing audio", path, f"cannot be looked at ({reason})", "correct the path or leave the recording out"
         ) from None
