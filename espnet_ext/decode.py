@@ -164,6 +164,9 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     options = model.search_options(experiment.config.get("decode"))
     given = {stream: asdict(value.replace(**settings.search)) for stream, value in options.items()}
     settings = replace(settings, search=given)
+    if model.inputs == ("src_text",) and not any(settings.dump.glob("text.*")):
+        print(f"{settings.dump}: has no text, and {settings.exp.name} reads nothing else: not decoded", file=sys.stderr)
+        return
     data = open_data(settings, experiment)
     shards = args.nj if args.executor == "slurm" else max(args.nj, -(-len(data) // SHARD))
     name = given_inputs(settings, experiment)[0]

@@ -41,7 +41,12 @@ def make_report(options: argparse.Namespace, command: str) -> None:
     from espnet_ext.reporting.tables import build_table
     from espnet_ext.scoring.results import Experiments, present
     from espnet_ext.scoring.seed_scores import present_in_all, seeds_file
+    from espnet_ext.scoring.texts import with_references
 
+    options.test_sets = with_references(options.data, options.test_sets)
+    if not options.test_sets:
+        print(f"{options.out}: nothing is scored, so there is nothing to show", file=sys.stderr)
+        return
     where = Experiments(options.exp, options.data, options.src_lang, options.tgt_lang)
     systems = {t: present(where, options.systems, t, options.allow_missing) for t in options.test_sets}
     inputs = page_inputs(where, systems) + sorted(PAGE.iterdir())
@@ -99,14 +104,13 @@ def _add_attention(options: argparse.Namespace, payload: dict[str, Any]) -> None
 
 def _clips(data: Path, payload: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """(element id, base64) of each clip, with a progress bar."""
-    from tqdm import tqdm
-
+    from espnet_ext.infra.bars import progress_bar
     from espnet_ext.reporting.clips import encoded_clips
 
     for number, test_set in enumerate(payload["sets"]):
         ids = test_set["ids"][: test_set["audio"]]
         place = {key: i for i, key in enumerate(ids)}
-        bar = tqdm(total=len(ids), desc=f"audio of {test_set['name']}", unit="utt", disable=None)
+        bar = progress_bar(len(ids), f"audio of {test_set['name']}", "utt")
         with bar:
             for key, encoded in encoded_clips(data / test_set["name"], ids):
                 bar.update()

@@ -43,11 +43,12 @@ def score(options: argparse.Namespace, command: str) -> None:
     from espnet_ext.scoring.metrics import Options
     from espnet_ext.scoring.results import Experiments, present, score_test_set
     from espnet_ext.scoring.seed_scores import present_in_all, score_seeds
+    from espnet_ext.scoring.texts import with_references
 
     where = Experiments(options.exp, options.data, options.src_lang, options.tgt_lang)
     metrics = Options(**{name: getattr(options, name) for name in Options.__dataclass_fields__})
     tables = []
-    for test_set in options.test_sets:
+    for test_set in with_references(options.data, options.test_sets):
         systems = present(where, options.systems, test_set, options.allow_missing)
         score_test_set(where, systems, test_set, metrics)
         tables.append(build_table(where, systems, test_set))

@@ -76,6 +76,19 @@ def test_batches_and_shards_change_nothing(recipe: Path, tmp_path: Path, system:
         assert found[f"hyp.{RESULTS[system][0]}"] == wanted[f"hyp.{RESULTS[system][0]}"]
 
 
+@pytest.mark.parametrize("system", ["e2e", "mt"])
+def test_a_set_without_text(recipe: Path, tmp_path: Path, system: str, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = run(recipe, system, tmp_path / "whole")
+    blind = tmp_path / "blind"
+    shutil.copytree(recipe / "dump/test", blind, ignore=shutil.ignore_patterns("text.*", "tokens.*"))
+    decode.main([str(recipe / "exp" / system), str(blind), "--out", str(tmp_path / "out")])
+    if system == "mt":
+        assert "has no text, and mt reads nothing else: not decoded" in capsys.readouterr().err
+        assert not (tmp_path / "out/decode.json").exists()
+    else:
+        assert (tmp_path / "out/hyp.st").read_bytes() == wanted["hyp.st"]
+
+
 def test_a_killed_decoding_goes_on_with_what_is_missing(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

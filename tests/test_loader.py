@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("loader")
     write_features(folder / "dump", KEYS)
     write_text(folder / "data", folder / "dump", KEYS)
-    options = ["--langs", "en", "de", "--size", "26", "--type", "unigram"]
+    options = ["--langs", "en", "de", "--vocab_size", "26", "--type", "unigram"]
     subwords.main([str(folder / "sw"), "--data", str(folder / "data"), *options])
     return folder
 

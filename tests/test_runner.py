@@ -110,6 +110,7 @@ def test_stages_within_the_range_run_in_order(recipe: Recipe, options: list[str]
         (["--systems", "one base"], "unknown system 'base': conf/base.yaml is what"),
         (["--nj\nresume_with[$(touch f)]", "1"], "unknown option '--nj\n"),
         (["--nj[$(touch f)]", "1"], "unknown option '--nj["),
+        (["--decode", "beam"], "option '--decode' takes words such as beam=2, not 'beam'"),
         (["--exp", ""], "option '--exp' needs a value"),
         (["--nj", ""], "option '--nj' needs a value"),
         (["--systems", "../conf/one"], "option '--systems' takes names, not '../conf/one'"),
@@ -218,6 +219,14 @@ def test_several_gpus_train_under_torchrun_and_slurm_under_srun(recipe: Recipe) 
     assert expected in result.stdout
 
 
+def test_options_of_decoding_and_empty_values(recipe: Recipe) -> None:
+    result = recipe.run("--dry_run", "--stage", "5", "--decode", "beam=2 dtype=bf16", "--joint_vocab_size", "")
+    assert result.stdout.count("--executor local --beam 2 --dtype bf16\n") == 4
+    assert result.returncode == 0 and "--joint_vocab_size" not in result.stdout
+    recipe.run("--joint_vocab_size", "7", "--joint_vocab_size", "", "--stage", "5", "--stop_stage", "5")
+    assert "--joint_vocab_size" not in recipe.calls()[0]
+
+
 def test_decoding_is_where_training_is(recipe: Recipe) -> None:
     for ngpu, device in (("0", "cpu"), ("1", "cuda")):
         result = recipe.run("--dry_run", "--stage", "8", "--stop_stage", "8", "--ngpu", ngpu)
@@ -231,9 +240,12 @@ def test_help_lists_every_option_with_its_value(recipe: Recipe) -> None:
     assert {"stage", "stop_stage", "systems", "nj", "ngpu", "executor", "dry_run"} < set(names)
     result = recipe.run("--help")
     assert result.returncode == 0
-    listed = {line.split()[0]: line for line in result.stdout.splitlines()}
+    options, _, stages = result.stdout.partition("\n\n")
+    listed = {line.split()[0]: line for line in options.splitlines()}
     assert sorted(listed) == sorted(f"--{name}" for name in names)
     assert listed["--systems"].endswith("[one two]")  # the recipe's value, not the pipeline's
+    assert [line.split(":")[0] for line in stages.splitlines()] == [f"  stage {n}" for n in range(1, 11)]
+    assert "  stage 5: sub-words\n" in stages and "  stage 8: decode\n" in stages
 
 
 def children_asleep(runner: subprocess.Popen, sleepers: int) -> list[psutil.Process]:

@@ -77,12 +77,12 @@ def test_token_list(joint: Subwords) -> None:
 
 
 def test_size_counts_every_token(tmp_path: Path) -> None:
-    folder = make(tmp_path, "--type", "bpe", "--size", "60", "--joint", en=TEXT["en"], de=TEXT["de"])
+    folder = make(tmp_path, "--type", "bpe", "--vocab_size", "60", "--joint", en=TEXT["en"], de=TEXT["de"])
     assert [Subwords(folder / name).size for name in ("de", "en", "de-en")] == [60, 60, 60]
 
 
 def test_the_joint_model_may_be_larger(tmp_path: Path) -> None:
-    sizes = "--size", "60", "--joint", "--joint_size", "80"
+    sizes = "--vocab_size", "60", "--joint", "--joint_vocab_size", "80"
     folder = make(tmp_path, "--type", "bpe", *sizes, en=TEXT["en"], de=TEXT["de"])
     assert [Subwords(folder / name).size for name in ("de", "en", "de-en")] == [60, 60, 80]
 
@@ -189,14 +189,14 @@ def test_samples_have_the_probabilities_of_the_model() -> None:
 @pytest.mark.parametrize("kind", TYPES)
 def test_too_large_a_vocabulary_names_one_that_works(tmp_path: Path, kind: str) -> None:
     with pytest.raises(
-        SystemExit, match=r"sw/de: a vocabulary of 9000 is too large for this text.*\(--size \d+\)"
+        SystemExit, match=r"sw/de: a vocabulary of 9000 is too large for this text.*\(--vocab_size \d+\)"
     ) as error:
-        make(tmp_path, "--type", kind, "--size", 9000, de=TEXT["de"])
+        make(tmp_path, "--type", kind, "--vocab_size", 9000, de=TEXT["de"])
     assert not (tmp_path / "sw" / "de").exists()
-    largest = int(re.findall(r"--size (\d+)", str(error.value))[0])
-    assert Subwords(make(tmp_path, "--type", kind, "--size", largest, de=TEXT["de"]) / "de").size == largest
+    largest = int(re.findall(r"--vocab_size (\d+)", str(error.value))[0])
+    assert Subwords(make(tmp_path, "--type", kind, "--vocab_size", largest, de=TEXT["de"]) / "de").size == largest
     with pytest.raises(SystemExit, match="too large"):
-        make(tmp_path, "--type", kind, "--size", largest + 1, de=TEXT["de"])
+        make(tmp_path, "--type", kind, "--vocab_size", largest + 1, de=TEXT["de"])
 
 
 def test_a_size_that_pruning_jumps_over_is_cut_from_above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,17 +221,17 @@ def test_a_size_that_pruning_jumps_over_is_cut_from_above(tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--size", "15"], r"15 tokens cannot hold every character; take --size (\d+) or more"),
-        (["--size", "5"], "--size 5 has no room beside 6 special tokens"),
-        ([], "unigram sub-words need a --size"),
-        (["--size", "30", "--langs", "fr"], r"no text.fr in .*data; is --langs right\?"),
+        (["--vocab_size", "15"], r"15 tokens cannot hold every character; take --vocab_size (\d+) or more"),
+        (["--vocab_size", "5"], "--vocab_size 5 has no room beside 6 special tokens"),
+        ([], "unigram sub-words need a --vocab_size"),
+        (["--vocab_size", "30", "--langs", "fr"], r"no text.fr in .*data; is --langs right\?"),
     ],
 )
 def test_refusals(tmp_path: Path, options: list[str], message: str) -> None:
     with pytest.raises(SystemExit, match=message) as error:
         make(tmp_path, *options, de=TEXT["de"])
-    if smallest := re.search(r"take --size (\d+)", str(error.value)):
-        assert Subwords(make(tmp_path, "--size", smallest[1], de=TEXT["de"]) / "de").size == int(smallest[1])
+    if smallest := re.search(r"take --vocab_size (\d+)", str(error.value)):
+        assert Subwords(make(tmp_path, "--vocab_size", smallest[1], de=TEXT["de"]) / "de").size == int(smallest[1])
 
 
 def test_no_text_at_all(tmp_path: Path) -> None:
@@ -240,13 +240,13 @@ def test_no_text_at_all(tmp_path: Path) -> None:
 
 
 def test_training_again_gives_the_same_and_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = make(tmp_path, "--size", 50, de=TEXT["de"] * 20) / "de" / "model.spm"
+    model = make(tmp_path, "--vocab_size", 50, de=TEXT["de"] * 20) / "de" / "model.spm"
     content = model.read_bytes()
-    make(tmp_path, "--size", 50, de=TEXT["de"] * 20)
+    make(tmp_path, "--vocab_size", 50, de=TEXT["de"] * 20)
     assert "inputs have not changed, skipped" in capsys.readouterr().err
-    other = make(tmp_path / "other", "--size", 50, de=TEXT["de"] * 20) / "de" / "model.spm"
+    other = make(tmp_path / "other", "--vocab_size", 50, de=TEXT["de"] * 20) / "de" / "model.spm"
     assert other.read_bytes() == content
-    make(tmp_path, "--size", 51, de=TEXT["de"] * 20)
+    make(tmp_path, "--vocab_size", 51, de=TEXT["de"] * 20)
     assert len(Subwords(model.parent).tokens) == 51
 
 

@@ -30,6 +30,7 @@ seeds=               # Seeds to train with, such as "1 2 3": the first in the fo
 once=                # Of these systems, those trained with the first seed only; the other seeds start from them.
 vary=                # Train, decode and score one system for each value of an option, such as "model_conf.wait_k=0,1,3".
 set=                 # Values to change in every config, such as "max_epoch=2 seed=1".
+decode=              # Options of decoding, such as "beam=2 dtype=bf16"; empty means those of the configurations.
 bleu_tokenize=       # sacreBLEU's tokenizer: 13a, zh, ja-mecab or char; empty means that of the language.
 score_args=          # Arguments for scoring, such as "--lowercase --remove_punctuation" for WER.
 
@@ -74,8 +75,16 @@ launch=(python3)
 [ "$ngpu" -le 1 ] || launch=(torchrun --standalone --nproc_per_node "$ngpu")
 [ "$executor" = local ] || launch=(srun --quit-on-interrupt --ntasks 1 --cpus-per-task "$nj" --gpus "$ngpu" "${launch[@]}")
 
-subword_size=(--size "$vocab_size" ${joint_vocab_size:+--joint_size "$joint_vocab_size"})
+subword_size=(--vocab_size "$vocab_size" ${joint_vocab_size:+--joint_vocab_size "$joint_vocab_size"})
 [ "$subword_type" != char ] || subword_size=() # every character that there is
+
+search=()
+# shellcheck disable=SC2206
+words=($decode)
+for word in "${words[@]}"; do
+    [[ $word =~ ^[a-z_]+=.+$ ]] || _reject "option '--decode' takes words such as beam=2, not '$word'"
+    search+=("--${word%%=*}" "${word#*=}")
+done
 
 corpus_args=()
 [ -z "$corpus" ] || corpus_args=(--corpus "$corpus" "${langs[@]}" --nj "$nj")
@@ -106,7 +115,8 @@ fi
 {
     stage 1 "prepare corpus" python3 local/data.py "$data" "${corpus_args[@]}" $data_args
 
-    stage 2 "check data" python3 -m espnet_ext.data.check "${given_sets[@]/#/$data/}" --nj "$nj" "${resampling[@]}"
+    stage 2 "check data" python3 -m espnet_ext.data.check "${given_sets[@]/#/$data/}" --nj "$nj" "${resampling[@]}" \
+        --training "$data/$train_set" ${more_text:+"$data/$more_text"}
 
     if [ -n "$augment" ]; then
         stage 3 "augment" python3 -m espnet_ext.data.augment "$data/$train_set" "$data/$train" --with $augment "${jobs[@]}"
@@ -144,7 +154,7 @@ fi
             if is_shared "$seed" "$system"; then continue; fi
             for name in $test_sets; do
                 stage 8 "decode $name with $system${seed:+ of seed $seed}" python3 -m espnet_ext.decode \
-                    "$(place "$seed")/$system" "$dump/$name" --device "$device" "${jobs[@]}"
+                    "$(place "$seed")/$system" "$dump/$name" --device "$device" "${jobs[@]}" "${search[@]}"
             done
         done
     done

@@ -10,6 +10,7 @@ from espnet_ext.data import read_datadir
 from espnet_ext.data.audio import AudioError, AudioInfo, truncation
 from espnet_ext.data.audio_scan import Finding, scan
 from espnet_ext.data.check_tables import Problem, Table, counts, number, read_all
+from espnet_ext.data.leaks import find_leaks
 from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.infra.files import write_json
@@ -111,14 +112,15 @@ def _pass(folder: Path, stamp: Stamp) -> None:
     """Record and say that a directory is in order."""
     names = [path.name for path in read_datadir.tables(folder)]
     wanted = read_datadir.spans(folder)
-    text = next(path for path in read_datadir.tables(folder) if path.name.startswith(read_datadir.TEXTS))
-    with open(folder / "utt2spk" if wanted else text, "rb") as stream:
+    texts = [path for path in read_datadir.tables(folder) if path.name.startswith(read_datadir.TEXTS)]
+    with open(folder / "utt2spk" if wanted else texts[0], "rb") as stream:
         utterances = sum(1 for _ in stream)
     hours = round(sum(read_datadir.seconds(folder, wanted)) / 3600, 2) if wanted else 0.0
     with stamp.making():
         write_json(folder / CHECKED, {"utterances": utterances, "hours": hours, "files": names})
     length = f"{hours} h, " if wanted else "text only, "
-    print(f"{folder}: {utterances} utterances, {length}{' '.join(names)}: in order", file=sys.stderr)
+    blind = "" if texts else "; without a text it can be decoded, but not trained on or scored"
+    print(f"{folder}: {utterances} utterances, {length}{' '.join(names)}: in order{blind}", file=sys.stderr)
 
 
 def _refuse(folder: Path, problems: list[Problem]) -> None:
@@ -143,11 +145,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--resample", action="store_true", help="allow any rate: features resample")
     parser.add_argument("--langs", nargs="*", default=[], help="languages that must have a text")
     parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
+    parser.add_argument("--training", nargs="*", type=Path, default=[], help="those to look for others' sentences in")
     options = parser.parse_args(arguments)
     with one_line_errors("check", JobError):
         refused = [folder for folder in options.folders if not _is_in_order(folder, options)]
     if refused:
         raise SystemExit(1)
+    sets = [folder for folder in options.folders if folder not in options.training]
+    for folder, lang, found, total in find_leaks(sets, options.training) if options.training else ():
+        names = ", ".join(map(str, options.training))
+        share = f"{found} of {total} sentences ({found / total:.1%})"
+        print(f"{folder}/*.{lang}: {share} are in the training text of {names} too", file=sys.stderr)
 
 
 def _is_in_order(folder: Path, options: argparse.Namespace) -> bool:

@@ -147,7 +147,7 @@ def _required(names: list[str], langs: list[str]) -> list[str]:
     wanted = [f"text.{lang}" for lang in langs]
     if "wav.scp" in names or "segments" in names or not names:
         wanted += ["wav.scp", "utt2spk"]
-    if not langs and not any(name.startswith(TEXTS) for name in names):
+    if not langs and "wav.scp" not in names and not any(name.startswith(TEXTS) for name in names):
         wanted.append("text.<lang>")
     return [name for name in wanted if name not in names]
 

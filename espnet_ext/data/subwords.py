@@ -131,9 +131,9 @@ def train(
     lines = [_spaced(line) for line in lines]
     specials = [f"<{task}_{lang}>" for lang in langs for task in TASKS]
     if size is None and type != "char":
-        raise ValueError(f"{type} sub-words need a --size; only char can do without (it takes every character)")
+        raise ValueError(f"{type} sub-words need a --vocab_size; only char can do without (it takes every character)")
     if size is not None and size <= len(specials) + 3:
-        raise ValueError(f"{folder}: --size {size} has no room beside {len(specials) + 3} special tokens")
+        raise ValueError(f"{folder}: --vocab_size {size} has no room beside {len(specials) + 3} special tokens")
 
     def fit(size: int) -> bytes:
         model = io.BytesIO()
@@ -212,16 +212,16 @@ def _cut(model: bytes, size: int) -> bytes:
 
 
 def _too_large(size: int, largest: int) -> str:
-    return f"a vocabulary of {size} is too large for this text; the largest possible is {largest} (--size {largest})"
+    remedy = f"the largest possible is {largest} (--vocab_size {largest})"
+    return f"a vocabulary of {size} is too large for this text; {remedy}"
 
 
 def _explain(message: str, size: int) -> str:
     """SentencePiece's other errors in terms of our sizes."""
     if found := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
         smallest = int(found[1]) + 1
-        return (
-            f"{size} tokens cannot hold every character; take --size {smallest} or more, or less --character_coverage"
-        )
+        remedy = f"take --vocab_size {smallest} or more, or less --character_coverage"
+        return f"{size} tokens cannot hold every character; {remedy}"
     if "sentences_.empty()" in message:
         return "there is no text to learn sub-words from"
     return f"SentencePiece: {message}"
@@ -242,7 +242,7 @@ def thinned(paths: Sequence[Path], limit: int = SENTENCES) -> Iterator[str]:
 def make(folder: Path, data: Sequence[Path], langs: Sequence[str], args: argparse.Namespace) -> None:
     """One model over the text of `langs`, unless it is there already."""
     langs = sorted(langs)
-    size = args.joint_size or args.size if len(langs) > 1 else args.size
+    size = args.joint_vocab_size or args.vocab_size if len(langs) > 1 else args.vocab_size
     paths = [path for lang in langs for d in data if (path := d / f"text.{lang}").exists()]
     missing = [lang for lang in langs if not any((d / f"text.{lang}").exists() for d in data)]
     if missing:
@@ -256,8 +256,12 @@ def make(folder: Path, data: Sequence[Path], langs: Sequence[str], args: argpars
         try:
             train(temporary, thinned(paths), langs, size, args.type, args.character_coverage)
         except ValueError as error:
-            raise ValueError(str(error).replace(str(temporary), str(output))) from None
-    print(f"{output}: {Subwords(output).size} {args.type} tokens", file=sys.stderr)
+            message = str(error).replace(str(temporary), str(output))
+            if len(langs) > 1:
+                message = message.replace("--vocab_size", "--joint_vocab_size")
+            raise ValueError(message) from None
+    lines = sum(1 for path in paths for _ in read_table(path))
+    print(f"{output}: {Subwords(output).size} {args.type} tokens, from {lines:,} lines", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -267,8 +271,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--extra_data", type=Path, nargs="*", default=[], help="more of them, such as text-only data")
     parser.add_argument("--langs", nargs="+", required=True, help="languages; each gets a model of its own")
     parser.add_argument("--joint", action="store_true", help="make one model over all languages too")
-    parser.add_argument("--size", type=int, help="tokens, special ones included; char can do without: every character")
-    parser.add_argument("--joint_size", type=int, help="tokens of the joint model, if not SIZE")
+    parser.add_argument("--vocab_size", type=int, help="tokens, special ones included (char: all characters)")
+    parser.add_argument("--joint_vocab_size", type=int, help="tokens of the joint model, if not VOCAB_SIZE")
     parser.add_argument("--type", choices=TYPES, default="unigram")
     parser.add_argument("--character_coverage", type=float, default=1.0, help="share of the text not to be <unk>")
     args = parser.parse_args(arguments)

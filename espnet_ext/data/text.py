@@ -187,8 +187,8 @@ def digest_keys(keys: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def build(table: Path, folder: Path) -> None:
-    """Index a table of `id text` lines that was checked before; memory does not grow with its size."""
+def build(table: Path, folder: Path) -> int:
+    """Index a table of `id text` lines that was checked before, without holding it; returns how many there are."""
     keys_digest, text_digest, lines = hashlib.sha256(), hashlib.sha256(), 0
     with (
         atomic_folder(folder) as temporary,
@@ -207,6 +207,7 @@ def build(table: Path, folder: Path) -> None:
         meta = {"lines": lines, "keys": keys_digest.hexdigest(), "text": text_digest.hexdigest()}
         meta |= {"references": True} if table.name.startswith("reference.") else {}
         write_json(temporary / "meta.json", meta)
+    return lines
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -215,6 +216,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("dump", type=Path, help="dump directory; each language goes to DUMP/text.<lang>")
     args = parser.parse_args(arguments)
     tables = [path for path in read_datadir.tables(args.data) if path.name.startswith(read_datadir.TEXTS)]
+    if not tables and (args.data / "wav.scp").exists():
+        print(f"{args.data}: no text.<lang> here, nothing to index: it can be decoded only", file=sys.stderr)
+        return
     if not tables:
         sys.exit(f"error: {args.data}: no text.<lang> here; nothing to index")
     with one_line_errors("text index"):
@@ -223,7 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stamp = Stamp(folder, [table])
             if not stamp.is_current():
                 with stamp.making():
-                    build(table, folder)
+                    lines = build(table, folder)
+                print(f"{folder}: {lines:,} lines", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from espnet_ext.infra.bars import progress_bar
 from espnet_ext.infra.files import FileError
 
 EXECUTORS = ("local", "slurm")
@@ -67,7 +66,7 @@ def run_jobs(
         running = _in_processes(function, jobs, nj, _gpus() if gpus_per_job else [])
     steps = [1] * len(jobs) if sizes is None else [round(size) for size in sizes]
     scale = sizes is not None  # 1.2k rather than 1234
-    with closing(running), tqdm(total=sum(steps), desc=description, unit=unit, unit_scale=scale, smoothing=0) as bar:
+    with closing(running), progress_bar(sum(steps), description, unit, unit_scale=scale) as bar:
         for number, get_result in running:
             with _named(number, jobs, log_dir, description):
                 results[number] = get_result()

@@ -1,15 +1,29 @@
 """Hypotheses and references as lists in the same order; anything missing, extra or double is refused."""
 
 import re
+import sys
 from pathlib import Path
 
 from espnet_ext.infra.files import read_table
 
 SHOWN = 3  # ids named in a message
+TEXT_FILES = ("text.*", "reference.*")
 
 
 class ScoringError(ValueError):
     """Something that the user can put right; the message says how."""
+
+
+def with_references(data: Path, test_sets: list[str]) -> list[str]:
+    """The test sets that can be scored; of a blind one, which has no text at all, that is said."""
+    blind = [
+        name
+        for name in test_sets
+        if (data / name).is_dir() and not any(path for kind in TEXT_FILES for path in (data / name).glob(kind))
+    ]
+    for name in blind:
+        print(f"{data / name}: has no references: its outputs are not scored", file=sys.stderr)
+    return [name for name in test_sets if name not in blind]
 
 
 def read_references(folder: Path, lang: str) -> tuple[list[str], list[list[str]]]:

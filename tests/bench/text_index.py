@@ -73,7 +73,9 @@ def main() -> None:
         made = seconds(lambda: text.main([str(data), str(dump)]))
         print(f"| text index of {pairs:,} pairs made | {made:.1f} s | |")
         subwords.SENTENCES = 20_000  # the model does not matter here
-        subwords.main([f"{folder}/sw", "--data", str(data), "--langs", *LANGS, "--size", "4000", "--type", "unigram"])
+        subwords.main(
+            [f"{folder}/sw", "--data", str(data), "--langs", *LANGS, "--vocab_size", "4000", "--type", "unigram"]
+        )
         models = [Subwords(Path(folder, "sw", lang)) for lang in LANGS]
         made = seconds(lambda: [TokenIndex.open(TextIndex(dump / f"text.{n}"), m) for n, m in zip(LANGS, models)])
         print(f"| token ids made, once | {made:.1f} s | |")
