@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -15,9 +16,11 @@ import yaml
 
 from espnet_ext import decode, score, sweep, train
 from espnet_ext.reporting.sweep_tables import positions
-from espnet_ext.sweep import Command, SweepError
+from espnet_ext.stages import JOINED, Command, Recipe, recipe_of
+from espnet_ext.sweep import SweepError
 from tests.support.tiny_train import make_dumps, write_config
-from tests.test_runner import ROOT, Recipe, children_asleep
+from tests.test_runner import ROOT, children_asleep
+from tests.test_runner import Recipe as ToyRecipe
 
 RUN = """#!/usr/bin/env bash
 set -euo pipefail
@@ -25,6 +28,26 @@ cd "$(dirname "$0")"
 exec ../../utils/st.sh --systems "asr e2e" --train_set train --valid_set dev --test_sets test -- "$@"
 """
 CTC = "asr-asr_ctc_weight"
+LANGS = ["--src_lang", "en", "--tgt_lang", "de"]
+FOLDERS = ["--train", "dump/train", "--valid", "dump/dev", "--subwords", "dump/subwords"]
+
+
+def given(system: str, vary: str, *more: str) -> list[str]:
+    """What st.sh hands over for a recipe on tiny data."""
+    lists = {
+        "training": [*FOLDERS, *LANGS],
+        "decoding": ["--nj", "1"],
+        "results": LANGS,
+        "scoring": ["--samples", "50"],
+    }
+    places = ["--exp=exp", "--dump=dump", "--test_sets=test", "--tables=RESULTS.md", "--page=report.html"]
+    words = [f"--{name}={JOINED.join(words)}" for name, words in {"launch": ["python3"], **lists}.items()]
+    command = f"./run.sh --systems {system} --vary {vary}"
+    return [f"--systems={system}", f"--vary={vary}", f"--command={command}", *places, *words, *more]
+
+
+def recipe_for(system: str) -> Recipe:
+    return recipe_of(sweep.parse(given(system, "a=1")))
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +67,13 @@ def finished(tmp_path_factory):
         patch.setattr(sweep, "run", lambda command: run_here(command, ran[-1]))
         for vary in ("model_conf.asr_ctc_weight=0,0.3", "decode.beam=1,2", "model_conf.asr_ctc_weight=0,0.3"):
             ran.append([])
-            sweep.main(["--system", "asr", "--vary", vary, "--", "--score_args", "--samples 50"])
+            sweep.main(given("asr", vary))
     return recipe, ran
 
 
 def run_here(command: Command, ran: list[str]) -> None:
     ran.append(shlex.join(command.words))
-    {"train": train.main, "decode": decode.main, "score": score.main}[command.name](command.arguments)
+    {"train": train.main, "decode": decode.main, "score": score.main}[command.module](list(command.arguments))
 
 
 @pytest.fixture()
@@ -86,7 +109,7 @@ def test_table_has_a_row_for_each_value(recipe):
         assert row[0].strip().endswith(f"</sup> {name.partition('=')[2]}")
         assert f"{wer['score']:.1f}" in row[1] and f"± {wer['ci']:.1f}" in row[1]
         assert row[-1].strip() == f"{scores['decode_seconds']:.1f}"
-    assert "python -m espnet_ext.sweep --system asr --vary model_conf.asr_ctc_weight=0,0.3" in text
+    assert "Made by `./run.sh --systems asr --vary model_conf.asr_ctc_weight=0,0.3`" in text
     assert f"![model_conf.asr_ctc_weight](SWEEP-{CTC}.png)" in text and "0.3 is the value that `exp/asr` has" in text
     assert (recipe / f"SWEEP-{CTC}.png").read_bytes().startswith(b"\x89PNG")
 
@@ -115,7 +138,7 @@ def test_what_is_done_is_not_done_again(finished, capsys):
 
 def test_dry_run_prints_the_commands_and_touches_nothing(recipe, capsys):
     before = sorted(recipe.rglob("*"))
-    sweep.main(["--system", "asr", "--vary", "optim_conf.lr=1e-2,1e-3", "--dry_run", "--", "--seeds", "3 4"])
+    sweep.main(given("asr", "optim_conf.lr=1e-2,1e-3", "--dry_run", "--seeds=3 4"))
     lines = capsys.readouterr().out.splitlines()
     assert sorted(recipe.rglob("*")) == before
     assert len(lines) == 4 + 4 + 1
@@ -124,20 +147,20 @@ def test_dry_run_prints_the_commands_and_touches_nothing(recipe, capsys):
     assert lines[0].endswith("--set seed=3 --set optim_conf.lr=1e-2")
     assert f"{own}/seed4/optim_conf.lr=1e-3 --train" in lines[3] and "--set seed=4 --set optim_conf.lr=1e-3" in lines[3]
     assert f"espnet_ext.decode {own}/seed4/optim_conf.lr=1e-2 dump/test" in lines[6]
-    given = score.parse(Command.read(lines[-1]).arguments)
-    assert (str(given.exp), given.seeds) == (own, [3, 4])
-    assert given.systems == ["optim_conf.lr=1e-2", "optim_conf.lr=1e-3"]
-    assert str(given.results) == f"{own}/RESULTS.md"
+    scoring = score.parse(shlex.split(lines[-1])[3:])
+    assert (str(scoring.exp), scoring.seeds) == (own, [3, 4])
+    assert scoring.systems == ["optim_conf.lr=1e-2", "optim_conf.lr=1e-3"]
+    assert str(scoring.results) == f"{own}/RESULTS.md"
 
 
 def test_a_variant_finds_the_systems_that_it_is_made_from(recipe, tmp_path):
-    (training,) = (c for c in sweep.recipe_commands("e2e", ["--exp", "exp"]) if c.name == "train")
-    (variant,) = sweep.make_variants(training, "model_conf.lsm_weight", ["0.2"])
-    sweep.prepare(recipe / "exp/sweep/x", variant, training)
+    e2e = recipe_for("e2e")
+    (variant,) = sweep.make_variants(e2e, "model_conf.lsm_weight", ["0.2"])
+    sweep.prepare(recipe / "exp/sweep/x", variant, e2e, None)
     assert (recipe / "exp/sweep/x/asr/model.pth").exists()
     shutil.rmtree(recipe / "exp/sweep/x")
     with pytest.raises(SweepError, match="none/asr does not exist, and e2e is made from it: train it first"):
-        sweep.prepare(tmp_path / "x", variant, training.to(tmp_path / "none/e2e"))
+        sweep.prepare(tmp_path / "x", variant, replace(e2e, exp=tmp_path / "none"), None)
 
 
 def test_parts_are_the_systems_beside():
@@ -146,39 +169,37 @@ def test_parts_are_the_systems_beside():
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    "system, vary, message",
     [
-        (
-            ["--system", "asr", "--vary", "model_conf.ctc_weight=0,1"],
-            "unknown option 'ctc_weight'; did you mean asr_ctc",
-        ),
-        (["--system", "base", "--vary", "a=1"], "one system can be varied, and there is no conf/base.yaml"),
-        (["--system", "asr", "--vary", "max_epochs=2,3"], "unknown option 'max_epochs'; did you mean max_epoch"),
-        (["--system", "asr", "--vary", "decode.beams=2"], "unknown decode option 'beams'; choose from beam,"),
-        (["--system", "asr", "--vary", "decode.beam=0"], "decode option beam: 0; must be at least 1"),
-        (
-            ["--system", "asr e2e", "--vary", "a=1"],
-            "one system can be varied, and there is no conf/asr e2e.yaml of one",
-        ),
-        (["--system", "asr", "--vary", "decode.beam"], "expected key=value,value with different values"),
-        (["--system", "asr", "--vary", "init.encoder=a/b,a_b"], "two values would share a folder"),
-        (["--system", "asr", "--vary", "a=1", "--", "--njobs", "3"], "unknown option '--njobs'"),
+        ("asr", "model_conf.ctc_weight=0,1", "unknown option 'ctc_weight'; did you mean asr_ctc"),
+        ("asr", "max_epochs=2,3", "unknown option 'max_epochs'; did you mean max_epoch"),
+        ("asr", "decode.beams=2", "unknown decode option 'beams'; choose from beam,"),
+        ("asr", "decode.beam=0", "decode option beam: 0; must be at least 1"),
+        ("asr e2e", "a=1", "one system can be varied, not 'asr e2e'; name it with --systems"),
+        ("asr", "decode.beam", "expected key=value,value with different values"),
+        ("asr", "init.encoder=a/b,a_b", "two values would share a folder"),
     ],
 )
-def test_faults_are_told_before_anything_runs(recipe, arguments, message):
+def test_faults_are_told_before_anything_runs(recipe, system, vary, message):
     with pytest.raises(SystemExit) as raised:
-        sweep.main(arguments)
+        sweep.main(given(system, vary))
     assert str(raised.value).startswith("sweep: ") and message in str(raised.value)
 
 
-def test_outside_of_a_recipe(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match=r"has no run.sh: run this in the folder of a recipe"):
-        sweep.main(["--system", "asr", "--vary", "decode.beam=1"])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--systems", "base", "--vary", "a=1"], "unknown system 'base'"),
+        (["--systems", "asr", "--vary", "a=1", "--njobs", "3"], "unknown option '--njobs'"),
+    ],
+)
+def test_run_sh_looks_at_its_options_before(recipe, options, message):
+    found = subprocess.run(["./run.sh", *options], capture_output=True, text=True)
+    assert found.returncode == 2 and message in found.stderr
 
 
 @pytest.mark.parametrize(
-    "given, values",
+    "vary, values",
     [
         ("a.b=0,0.3,1", ["0", "0.3", "1"]),
         ("a=linear, tanh", ["linear", "tanh"]),
@@ -187,14 +208,14 @@ def test_outside_of_a_recipe(tmp_path, monkeypatch):
         ("a=1", ["1"]),
     ],
 )
-def test_values_are_split_at_commas_outside_of_brackets(given, values):
-    assert sweep.split_values(given) == (given.partition("=")[0], values)
+def test_values_are_split_at_commas_outside_of_brackets(vary, values):
+    assert sweep.split_values(vary) == (vary.partition("=")[0], values)
 
 
-@pytest.mark.parametrize("given", ["a", "a=", "=1", "a=1,,2", "a=1,1", ""])
-def test_no_values_are_refused(given):
+@pytest.mark.parametrize("vary", ["a", "a=", "=1", "a=1,,2", "a=1,1", ""])
+def test_no_values_are_refused(vary):
     with pytest.raises(SweepError, match="expected key=value,value"):
-        sweep.split_values(given)
+        sweep.split_values(vary)
 
 
 @pytest.mark.parametrize(
@@ -222,12 +243,12 @@ def test_links_are_renewed_and_experiments_never_removed(tmp_path):
 
 def test_a_failing_command_ends_the_sweep():
     with pytest.raises(SystemExit, match=r"sweep: train failed; when mended, give the same command again"):
-        sweep.run(Command(("false", "espnet_ext.train"), 1, 2))
+        sweep.run(Command(7, "", ("false",), "train"))
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_ending_a_sweep_ends_its_command(ending):
-    program = "from espnet_ext.sweep import *; run(Command(('bash', '-c', 'exec sleep 600', 'espnet_ext.train'), 3, 4))"
+    program = "from espnet_ext.sweep import *; run(Command(7, '', ('bash', '-c', 'exec sleep 600')))"
     runner = subprocess.Popen(
         [sys.executable, "-c", program], cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL
     )
@@ -241,17 +262,21 @@ def test_ending_a_sweep_ends_its_command(ending):
 
 
 def test_run_sh_hands_over(tmp_path):
-    recipe = Recipe(tmp_path)
-    given = ["--systems", "one", "--vary", "model_conf.k=0,1", "--set", "seed=2 a=b"]
-    assert recipe.run(*given).returncode == 0
-    common = ["-m", "espnet_ext.sweep", "--system", "one", "--vary", "model_conf.k=0,1"]
-    assert recipe.calls() == [[*common, "--", *given]]
-    recipe.run(*given, "--dry_run")
-    assert recipe.calls()[1] == [*common, "--dry_run", "--", *given, "--dry_run"]
+    recipe = ToyRecipe(tmp_path)
+    words = ["--systems", "one", "--vary", "model_conf.k=0,1", "--set", "seed=2 a=b", "--score_args", "--samples 50"]
+    assert recipe.run(*words).returncode == 0
+    (call,) = recipe.calls()
+    options = sweep.parse(call[2:])
+    assert call[:2] == ["-m", "espnet_ext.sweep"] and shlex.split(options.command) == ["./run.sh", *words]
+    found = recipe_of(options)
+    assert (found.systems, found.set, found.scoring) == (["one"], "seed=2 a=b", ("--samples", "50"))
+    assert (options.vary, options.dry_run) == ("model_conf.k=0,1", False)
+    recipe.run(*words, "--dry_run")
+    assert sweep.parse(recipe.calls()[1][2:]).dry_run
 
 
 def test_seeds_train_and_decode_in_folders_of_their_own(tmp_path):
-    recipe = Recipe(tmp_path)
+    recipe = ToyRecipe(tmp_path)
     assert recipe.run("--stage", "7", "--seeds", "3 1 2", "--set", "seed=9 max_epoch=2").returncode == 0
     calls = recipe.calls()
     places = ["exp", "exp/seed1", "exp/seed2"]

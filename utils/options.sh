@@ -22,7 +22,7 @@ _help() {
     local name text
     _options | while IFS=$'\t' read -r name text; do printf '  --%-14s %s [%s]\n' "$name" "$text" "${!name}"; done
     echo
-    sed -n 's/^ *stage \([0-9]*\) "\([^"$]*\).*/  stage \1: \2/p' "$0" | sed 's/ of $//; s/ $//' | sort -u -k2n,2
+    sed -n 's/^# \(Stages: .*\)/\1/p' "$0"
 }
 
 _may_be_empty=" $(_options | while IFS=$'\t' read -r name _; do [ -n "${!name}" ] || echo -n "$name "; done)"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The speech-translation pipeline, shared by every recipe in egs/. Runs in the recipe's folder.
+# Stages: 1 prepare corpus, 2 check data, 3 augment, 4 features, 5 sub-words, 6 text index, 7 train, 8 decode, 9 score, 10 report
 set -euo pipefail
 set -f # a list of names is split into words below, and only that
 
@@ -48,9 +49,7 @@ done
 [[ $executor =~ ^(local|slurm)$ ]] || _reject "option '--executor' takes local or slurm, not '$executor'"
 [ "$stage" -le "$stop_stage" ] || _reject "nothing to do: --stage $stage comes after --stop_stage $stop_stage"
 
-# shellcheck disable=SC2206 # these are lists of names
-seed_list=($seeds)
-[[ ${seed_list[*]-} =~ ^[0-9\ ]*$ ]] || _reject "option '--seeds' takes whole numbers such as \"1 2 3\", not '$seeds'"
+[[ $seeds =~ ^[0-9\ ]*$ ]] || _reject "option '--seeds' takes whole numbers such as \"1 2 3\", not '$seeds'"
 
 root=$(dirname "$here")
 [ ! -d "$root/.venv/bin" ] || PATH=$root/.venv/bin:$PATH
@@ -97,18 +96,24 @@ if [ "$by_pair" = true ]; then
     data=data/$pair dump=dump/$pair exp=$exp/$pair
 fi
 
-place() { # seed -> where its experiments lie
-    if [ "$1" = "${seed_list[0]-}" ]; then echo "$exp"; else echo "$exp/seed$1"; fi
+joined() { # words -> one word, which espnet_ext.stages takes apart
+    local IFS=$'\037'
+    printf '%s' "$*"
 }
-
-is_shared() { # seed, system -> whether the first seed's system serves this seed
-    [ "$1" != "${seed_list[0]-}" ] && [[ " $once " == *" $2 "* ]]
-}
+training=(--train "$dump/$train" --valid "$dump/$valid_set" ${mt_train_set:+--text_train "$dump/$mt_train_set"})
+training+=("${langs[@]}" --subwords "$dump/subwords" --ngpu "$ngpu")
+# shellcheck disable=SC2206
+scoring=(${bleu_tokenize:+--bleu_tokenize "$bleu_tokenize"} $score_args)
+recipe=(
+    --exp="$exp" --systems="$systems" --seeds="$seeds" --once="$once" --test_sets="$test_sets" --dump="$dump" --set="$set"
+    --launch="$(joined "${launch[@]}")" --training="$(joined "${training[@]}")" --scoring="$(joined "${scoring[@]}")"
+    --decoding="$(joined --device "$device" "${jobs[@]}" "${search[@]}")" --results="$(joined --data "$data" "${langs[@]}")"
+    --tables="${pages}RESULTS${pair:+.$pair}.md" --page="${pages}report${pair:+.$pair}.html"
+)
 
 if [ -n "$vary" ]; then
-    sweep=(python3 -m espnet_ext.sweep --system "$systems" --vary "$vary")
-    [ "$dry_run" = false ] || sweep+=(--dry_run)
-    exec "${sweep[@]}" -- "${given[@]}"
+    [ "$dry_run" = false ] || recipe+=(--dry_run)
+    exec python3 -m espnet_ext.sweep --vary="$vary" --command="$(_quoted ./run.sh "${given[@]}")" "${recipe[@]}"
 fi
 
 # shellcheck disable=SC2086 # lists are split into words
@@ -133,36 +138,13 @@ fi
     for name in "${speech_sets[@]}" $mt_train_set; do
         stage 6 "text index of $name" python3 -m espnet_ext.data.text "$data/$name" "$dump/$name"
     done
-
-    for seed in "${seed_list[@]-}"; do # one empty word where there is none: the configurations' own
-        for system in $systems; do
-            if is_shared "$seed" "$system"; then
-                stage 7 "folder of seed $seed" mkdir -p "$(place "$seed")"
-                stage 7 "seed $seed takes $system of seed ${seed_list[0]}" \
-                    ln -srfT "$exp/$system" "$(place "$seed")/$system"
-                continue
-            fi
-            stage 7 "train $system${seed:+ with seed $seed}" "${launch[@]}" -m espnet_ext.train \
-                "conf/$system.yaml" "$(place "$seed")/$system" --train "$dump/$train" --valid "$dump/$valid_set" \
-                ${mt_train_set:+--text_train "$dump/$mt_train_set"} "${langs[@]}" --subwords "$dump/subwords" \
-                --ngpu "$ngpu" ${set:+--set "$set"} ${seed:+--set "seed=$seed"}
-        done
-    done
-
-    for seed in "${seed_list[@]-}"; do
-        for system in $systems; do
-            if is_shared "$seed" "$system"; then continue; fi
-            for name in $test_sets; do
-                stage 8 "decode $name with $system${seed:+ of seed $seed}" python3 -m espnet_ext.decode \
-                    "$(place "$seed")/$system" "$dump/$name" --device "$device" "${jobs[@]}" "${search[@]}"
-            done
-        done
-    done
-
-    results=("$exp" --systems "$systems" --test_sets "$test_sets" --data "$data" "${langs[@]}")
-    results+=(${seeds:+--seeds "$seeds"})
-    stage 9 "score" python3 -m espnet_ext.score "${results[@]}" ${bleu_tokenize:+--bleu_tokenize "$bleu_tokenize"} \
-        $score_args --results "${pages}RESULTS${pair:+.$pair}.md"
-
-    stage 10 "report" python3 -m espnet_ext.report "${results[@]}" --out "${pages}report${pair:+.$pair}.html"
 }
+
+[ "$stop_stage" -ge 7 ] || exit 0
+# From here on there is a command for each seed and system: train (7), decode (8), score (9), report (10).
+mapfile -d '' -t plan < <(python3 -m espnet_ext.stages "${recipe[@]}")
+wait $! || exit
+while [ ${#plan[@]} -gt 0 ]; do # the number of a command's words, then these: stage, name, command
+    stage "${plan[@]:1:plan[0]}"
+    plan=("${plan[@]:plan[0]+1}")
+done
