@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from espnet_ext.data.ark import INDEX
 from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.infra.files import atomic_open, write_json, write_table
@@ -29,11 +28,9 @@ if TYPE_CHECKING:
     from espnet_ext.models._base import BaseModel
 
 DTYPES = ("fp32", "bf16", "int8")
-PARTS = ("decode.json", "hyp.*", "nbest.*.jsonl")  # of a result
+PARTS = ("decode.json", "hyp.*", "nbest.*.jsonl", "delays.*.jsonl")  # of a result
 SHARD = 32  # utterances: a step of the progress bar, and what is lost when a job dies
-FRAMES, SAMPLES = 100, 16000  # per second of features and of waveforms
 BINS = {"speech": 20_000, "src_text": 2_000}  # frames or tokens of a batch
-SHORTEST = {"speech": 10, "src_text": 1}  # less holds no word and is not searched
 
 
 @dataclass(frozen=True)
@@ -63,67 +60,17 @@ def load(exp: Path, dtype: str, device: str) -> tuple["Experiment", "BaseModel"]
     return experiment, prepare(experiment.model, dtype, device)
 
 
-def open_data(settings: Settings, experiment: "Experiment") -> Any:
-    """What the system reads of the set, by position in the order of ids."""
-    from espnet_ext.data.dataset import SpeechTextData
-    from espnet_ext.espnet.inputs import Sentences, Waveforms
-
-    config, names = experiment.config, given_inputs(settings, experiment)
-    if names[0] == "speech" and experiment.model.reads_waveforms:
-        return Waveforms(settings.dump)
-    if names[0] == "src_text" and not config.get("src_lang"):  # a text system of ESPnet's
-        return Sentences(settings.dump, settings.src_lang, experiment.src_subwords)
-    languages = config.get("src_lang"), config.get("tgt_lang")
-    return SpeechTextData(settings.dump, *languages, experiment.src_subwords, experiment.tgt_subwords, names=names)
-
-
-def given_inputs(settings: Settings, experiment: "Experiment") -> list[str]:
-    """What the system reads, the size of batches first; if it can do with less, what of it the set has."""
-    model = experiment.model
-    if len(model.inputs) == 1:
-        return list(model.inputs)
-    speech = "wav.scp" if model.reads_waveforms else INDEX
-    places = {"speech": speech, "src_text": f"text.{experiment.config['src_lang']}/meta.json"}
-    names = [name for name in model.inputs if (settings.dump / places[name]).exists()]
-    if not names:
-        raise FileNotFoundError(f"{settings.dump}: has none of {', '.join(places.values())}; make it (stages 4 and 6)")
-    return names
-
-
-def units_per_second(model: "BaseModel", name: str) -> int:
-    """Of what the system reads: samples or frames; text is counted as frames are."""
-    return SAMPLES if name == "speech" and model.reads_waveforms else FRAMES
-
-
-def decode_batch(
-    model: "BaseModel", batch: dict[str, Any], options: dict[str, SearchOptions], device: str
-) -> dict[str, Any]:
-    """The hypotheses of one batch, with what is too short given empty ones without a search."""
-    import torch
-
-    results = {}
-    for name in (name for name in model.inputs if name in batch):  # what cannot be made from the batch is left out
-        streams = {stream: value for stream, value in options.items() if STREAMS[stream].reads == name}
-        long_B = batch[f"{name}_lengths"] >= SHORTEST[name] * units_per_second(model, name) // FRAMES
-        found = {}
-        if bool(long_B.any()):
-            given = {key: batch[key][long_B].to(device) for key in (name, f"{name}_lengths")}
-            with torch.inference_mode():
-                found = long_inputs.decode(model, name, given, streams, units_per_second(model, name))
-        for stream in streams:
-            rest = iter(found.get(stream, []))
-            results[stream] = [next(rest) if long else [Hypothesis()] for long in long_B.tolist()]
-    return results
-
-
 def decode_shard(settings: Settings, path: Path, batches: list[list[int]]) -> None:
     """Decode these batches of examples into one file, which exists only when all of them are done."""
     if path.exists():
         return
     from espnet_ext.data.dataset import collate
+    from espnet_ext.search.decode_batch import decode_batch
+    from espnet_ext.search.inputs import open_data
 
     experiment, model = load(settings.exp, settings.dtype, settings.device)
-    data, options = open_data(settings, experiment), model.search_options(settings.search)
+    data = open_data(settings.dump, experiment, settings.src_lang)
+    options = model.search_options(settings.search)
     seconds, found = 0.0, {}
     for batch in batches:
         keys, tensors = collate([data.item(i) for i in batch])
@@ -159,6 +106,8 @@ def plan(settings: Settings, data: Any, shards: int, bins: int, batch_size: int)
 
 def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     """Decode all shards that are not there yet, then write the result files."""
+    from espnet_ext.search.inputs import FRAMES, given_inputs, open_data, units_per_second
+
     load.cache_clear()  # the experiment may have changed since an earlier call in this process
     experiment, model = load(settings.exp, settings.dtype, settings.device)
     options = model.search_options(experiment.config.get("decode"))
@@ -167,9 +116,9 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     if model.inputs == ("src_text",) and not any(settings.dump.glob("text.*")):
         print(f"{settings.dump}: has no text, and {settings.exp.name} reads nothing else: not decoded", file=sys.stderr)
         return
-    data = open_data(settings, experiment)
+    data = open_data(settings.dump, experiment, settings.src_lang)
     shards = args.nj if args.executor == "slurm" else max(args.nj, -(-len(data) // SHARD))
-    name = given_inputs(settings, experiment)[0]
+    name = given_inputs(settings.dump, experiment)[0]
     if remark := long_inputs.say_or_refuse(name, data.keys, data.lengths[:, 0], units_per_second(model, name)):
         print(f"{settings.dump}: {remark}", file=sys.stderr)
     bins = args.batch_bins or BINS[name] * units_per_second(model, name) // FRAMES
@@ -197,12 +146,13 @@ def write_results(
 ) -> None:
     """hyp.<stream>, nbest.<stream>.jsonl and decode.json, in the order of ids whatever the shards were."""
     from espnet_ext.scoring.resegment import as_references_are_cut
+    from espnet_ext.search.inputs import given_inputs, units_per_second
     from espnet_ext.simul.delays import write_delays
 
     shards = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     found = {key: value for shard in shards for key, value in shard["utterances"].items()}
     keys, model = sorted(found), experiment.model
-    name = given_inputs(settings, experiment)[0]
+    name = given_inputs(settings.dump, experiment)[0]
     streams = [stream for stream in model.streams if not keys or stream in found[keys[0]]]
     for stream in streams:
         lang = STREAMS[stream].of(experiment.config.get("src_lang"), experiment.config.get("tgt_lang"))

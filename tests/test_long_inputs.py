@@ -6,6 +6,7 @@ import torch
 
 from espnet_ext import decode
 from espnet_ext.search import long_inputs
+from espnet_ext.search.decode_batch import decode_batch
 from espnet_ext.search.options import Hypothesis
 from tests.support.tiny_exp import make_dump, make_system
 
@@ -13,7 +14,7 @@ from tests.support.tiny_exp import make_dump, make_system
 class Recorder:
     """A model that writes how many frames it was given."""
 
-    inputs = ("speech",)
+    inputs, reads_waveforms = ("speech",), False
 
     def __init__(self):
         self.seen = []
@@ -40,7 +41,7 @@ def batch_of(*rows):
 def test_long_speech_is_decoded_in_parts_cut_at_its_pauses():
     model = Recorder()
     batch = batch_of(features(300, [100, 200]), features(90, []))
-    found = decode.decode_batch(model, batch, {"asr": None, "st": None}, "cpu")
+    found = decode_batch(model, batch, {"asr": None, "st": None}, "cpu")
     assert model.seen == [[10000], [10000], [10000], [9000]]
     for stream in ("asr", "st"):
         assert [[h.tokens for h in nbest] for nbest in found[stream]] == [[[10000, 10000, 10000]], [[9000]]]
@@ -49,16 +50,16 @@ def test_long_speech_is_decoded_in_parts_cut_at_its_pauses():
 
 def test_waveforms_are_cut_too():
     model = Recorder()
-    model.frontend = object()
+    model.reads_waveforms = True
     wave = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, 16000 * 200).astype(np.float32))
     wave[16000 * 99 : 16000 * 101] = 0
-    decode.decode_batch(model, batch_of(wave), {"asr": None}, "cpu")
+    decode_batch(model, batch_of(wave), {"asr": None}, "cpu")
     assert [n for (n,) in model.seen] == pytest.approx([1_600_000, 1_600_000], abs=16000)
 
 
 def test_nothing_changes_below_the_limit():
     model = Recorder()
-    decode.decode_batch(model, batch_of(features(120, [60]), features(60, [])), {"st": None}, "cpu")
+    decode_batch(model, batch_of(features(120, [60]), features(60, [])), {"st": None}, "cpu")
     assert model.seen == [[12000, 6000]]
 
 

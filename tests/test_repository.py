@@ -1,6 +1,7 @@
 """The repository keeps its own habits: recipes dry-run, docs link, files stay small, nothing is tied to a machine."""
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -100,6 +101,19 @@ def test_a_recipe_is_one_page_and_dry_runs(path: Path) -> None:
         assert module in COMMANDS
     systems = [words[4] for words in commands if words[2] == "espnet_ext.train"]
     assert len(systems) == len(set(systems)) > 0
+
+
+def test_imports_do_not_go_in_a_circle() -> None:
+    """Also not those inside of functions; the error shows the circle."""
+    files = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in ROOT.glob("espnet_ext/**/*.py")}
+    graph = {}
+    for module, path in files.items():
+        imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        names = {
+            full for node in imports for alias in node.names for full in (node.module, f"{node.module}.{alias.name}")
+        }
+        graph[module] = {name for name in names if name in files}
+    list(graphlib.TopologicalSorter(graph).static_order())
 
 
 # What a reader wants to know of a training; a default that moves shall not move a recipe.

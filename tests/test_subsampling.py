@@ -49,6 +49,26 @@ def test_conv2d_k3s2_halves_time_and_frequency_three_times() -> None:
     assert layer.out.in_features == 4 * 10
 
 
+def test_conv2d_k3s2_is_three_convolutions_with_relu_and_a_linear_layer() -> None:
+    layer = Conv2dSubsampling(12, 5, nn.Identity(), channels=3)
+    x_TF = torch.randn(9, 12)
+    with torch.no_grad():
+        got = layer(x_TF[None], torch.tensor([9]))[0][0]
+        y_CTF = x_TF[None]
+        for conv in layer.conv:  # the definition, an output at a time: 3 x 3 values around every second place
+            padded = nn.functional.pad(y_CTF, (1, 1, 1, 1))
+            places = [
+                [padded[:, t : t + 3, f : f + 3] for f in range(0, y_CTF.size(2), 2)]
+                for t in range(0, y_CTF.size(1), 2)
+            ]
+            rows = [
+                torch.stack([(conv.weight * place).sum((1, 2, 3)) + conv.bias for place in row], 1) for row in places
+            ]
+            y_CTF = torch.stack(rows, 1).clamp(min=0)
+        wanted = y_CTF.transpose(0, 1).flatten(1) @ layer.out.weight.T + layer.out.bias
+    assert torch.allclose(got, wanted, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_encoder_takes_them_with_its_own_positions(name: str) -> None:
     conf = {"output_size": 16, "attention_heads": 2, "num_blocks": 1}

@@ -12,8 +12,8 @@ from espnet_ext import translate
 from espnet_ext.data import fbank
 from espnet_ext.data.dataset import collate
 from espnet_ext.data.pauses import cut
-from espnet_ext.decode import decode_batch
 from espnet_ext.pack import pack
+from espnet_ext.search.decode_batch import decode_batch
 from tests.support.tiny_exp import make_dump, make_system
 
 RATE = 16000

@@ -136,7 +136,7 @@ class Translator:
     def _decode(self, inputs: list[np.ndarray], options: dict[str, Any] | None = None) -> list[dict[str, str]]:
         """The text of each stream for each input."""
         from espnet_ext.data.dataset import collate
-        from espnet_ext.decode import decode_batch
+        from espnet_ext.search.decode_batch import decode_batch
 
         items: list[Any] = [("", {self.model.inputs[0]: data}) for data in inputs]
         results = decode_batch(self.model, collate(items)[1], options or self.options, self.device)

@@ -1,0 +1,41 @@
+"""What a system reads of a test set: features, waveforms or text, by position in the order of ids."""
+
+from pathlib import Path
+from typing import Any
+
+from espnet_ext.data.ark import INDEX
+from espnet_ext.data.dataset import SpeechTextData
+from espnet_ext.espnet.experiment import Experiment
+from espnet_ext.espnet.inputs import Sentences, Waveforms
+from espnet_ext.models._base import BaseModel
+
+FRAMES, SAMPLES = 100, 16000  # per second of features and of waveforms
+
+
+def open_data(dump: Path, experiment: Experiment, src_lang: str | None = None) -> Any:
+    """What the system reads of the set, by position in the order of ids."""
+    config, names = experiment.config, given_inputs(dump, experiment)
+    if names[0] == "speech" and experiment.model.reads_waveforms:
+        return Waveforms(dump)
+    if names[0] == "src_text" and not config.get("src_lang"):  # a text system of ESPnet's
+        return Sentences(dump, src_lang, experiment.src_subwords)
+    languages = config.get("src_lang"), config.get("tgt_lang")
+    return SpeechTextData(dump, *languages, experiment.src_subwords, experiment.tgt_subwords, names=names)
+
+
+def given_inputs(dump: Path, experiment: Experiment) -> list[str]:
+    """What the system reads, the size of batches first; if it can do with less, what of it the set has."""
+    model = experiment.model
+    if len(model.inputs) == 1:
+        return list(model.inputs)
+    speech = "wav.scp" if model.reads_waveforms else INDEX
+    places = {"speech": speech, "src_text": f"text.{experiment.config['src_lang']}/meta.json"}
+    names = [name for name in model.inputs if (dump / places[name]).exists()]
+    if not names:
+        raise FileNotFoundError(f"{dump}: has none of {', '.join(places.values())}; make it (stages 4 and 6)")
+    return names
+
+
+def units_per_second(model: BaseModel, name: str) -> int:
+    """Of what the system reads: samples or frames; text is counted as frames are."""
+    return SAMPLES if name == "speech" and model.reads_waveforms else FRAMES
