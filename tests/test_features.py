@@ -253,3 +253,16 @@ def test_shards_follow_from_the_data_alone() -> None:
     assert [len(read_datadir.split(n)) for n in (1, 250, 251, 3000, 64000, 1000000)] == [1, 1, 2, 12, 256, 256]
     assert [i for part in read_datadir.split(1003) for i in part] == list(range(1003))
     assert fbank.window_samples(16000) == 400
+
+
+def test_omniio_stands_in_for_kaldiio() -> None:
+    program = (
+        "import sys, types, kaldiio, kaldiio.matio\n"
+        "stand_in = types.ModuleType('omniio.kaldi')\n"
+        "stand_in.save_ark, stand_in.read_object = kaldiio.save_ark, kaldiio.matio.read_kaldi\n"
+        "sys.modules |= {'kaldiio': None, 'kaldiio.matio': None}\n"
+        "sys.modules |= {'omniio': types.ModuleType('omniio'), 'omniio.kaldi': stand_in}\n"
+        "from espnet_ext.data import ark\n"
+        "assert ark.save_ark is stand_in.save_ark and ark.read_object is stand_in.read_object"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[1]).returncode == 0

@@ -1,4 +1,7 @@
-"""Compressed Kaldi archives of features and quick random access to them; the only module that knows kaldiio."""
+"""Compressed Kaldi archives of features and quick random access to them; the only module that knows kaldiio.
+
+Where kaldiio is not installed, omniio (MIT licence) stands in: it has the same functions and writes the same bytes.
+"""
 
 import os
 import zlib
@@ -9,7 +12,12 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-from kaldiio.matio import read_kaldi, write_array
+
+try:
+    from kaldiio import save_ark
+    from kaldiio.matio import read_kaldi as read_object
+except ModuleNotFoundError:
+    from omniio.kaldi import read_object, save_ark
 
 INDEX = "feats.index.npy"  # where each utterance lies: opens at once where a feats.scp of a million lines does not
 CHECKSUM = "crc32"  # of a matrix, in the index; indices that were made without it are read too
@@ -26,11 +34,11 @@ class Place(NamedTuple):
 
 def write_matrix(stream: IO[bytes], key: str, feats_TF: np.ndarray) -> Place:
     """Append one compressed matrix to an archive; returns where it is."""
-    stream.write(key.encode() + b" ")
-    start, matrix = stream.tell(), BytesIO()
-    write_array(matrix, np.ascontiguousarray(feats_TF, np.float32), compression_method=AUTOMATIC)
-    data = matrix.getvalue()
-    stream.write(data)
+    entry = BytesIO()
+    save_ark(entry, {key: np.ascontiguousarray(feats_TF, np.float32)}, compression_method=AUTOMATIC)
+    name = key.encode() + b" "
+    start, data = stream.tell() + len(name), entry.getvalue().removeprefix(name)
+    stream.write(name + data)
     return Place(start, len(data), zlib.crc32(data))
 
 
@@ -109,7 +117,7 @@ class FeatureReader:
             found = "is damaged at" if len(data) == size else "ends inside"
             remedy = "delete this file and make the features again (stage 4)"
             raise OSError(f"{self.folder / archive_name(shard)}: {found} {row['id'].decode()}; {remedy}")
-        return np.asarray(read_kaldi(BytesIO(data)), np.float32)
+        return np.asarray(read_object(BytesIO(data)), np.float32)
 
     __getitem__ = read
 
