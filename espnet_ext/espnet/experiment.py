@@ -32,6 +32,12 @@ class Experiment:
         return " ".join(subwords.decode(tokens).split())
 
 
+def own_weights(folder: Path) -> Path:
+    """What training left, or what a pack holds instead."""
+    packed = folder / "model.safetensors"
+    return packed if packed.exists() and not (folder / "model.pth").exists() else folder / "model.pth"
+
+
 def load_experiment(folder: str | Path, device: str | torch.device = "cpu") -> Experiment:
     """The system in an experiment directory of ours, or of ESPnet's ASR, MT or ST training."""
     folder = Path(folder)
@@ -39,7 +45,7 @@ def load_experiment(folder: str | Path, device: str | torch.device = "cpu") -> E
         raise FileNotFoundError(f"{folder}: no config.yaml; train this system first")
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     if "src_lang" in config:
-        weights, subwords = folder / "model.pth", own_subwords(folder, config)
+        weights, subwords = own_weights(folder), own_subwords(folder, config)
     else:
         weights, subwords = read_experiment.weights_file(folder), read_experiment.subwords(folder, config)
         config = read_experiment.our_config(config)

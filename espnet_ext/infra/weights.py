@@ -10,10 +10,14 @@ class DamagedError(ValueError):
 
 
 def load_tensors(path: Path, device: Any = "cpu") -> Any:
-    """What torch.save wrote; it keeps a checksum of each tensor, which torch.load does not look at."""
+    """What torch.save wrote; it keeps a checksum of each tensor, which torch.load does not look at. Or safetensors."""
     import torch
 
     try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path, device=str(device))
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 if (name := archive.testzip()) is not None:

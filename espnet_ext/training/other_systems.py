@@ -6,7 +6,11 @@ from pathlib import Path
 from espnet_ext.training.errors import TrainError
 
 # ours, and then the names that ESPnet's recipes decode with
-MODEL_FILES = ("model.pth", *(f"valid.{key}.{kind}.pth" for kind in ("ave", "best") for key in ("acc", "loss")))
+MODEL_FILES = (
+    "model.pth",
+    "model.safetensors",
+    *(f"valid.{key}.{kind}.pth" for kind in ("ave", "best") for key in ("acc", "loss")),
+)
 
 
 def find_model(wanted_for: str, system: str, folder: Path) -> Path:

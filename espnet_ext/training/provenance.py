@@ -54,8 +54,8 @@ def made_from(exp: Path, dump: Path) -> list[Path]:
     if not (exp / "config.yaml").exists():
         raise FileNotFoundError(f"{exp}: no config.yaml; train this system first")
     config = yaml.safe_load((exp / "config.yaml").read_text(encoding="utf-8"))
-    own = exp / "model.pth"
-    files = [exp / "config.yaml", *([own] if own.exists() else sorted(exp.glob("*.pth")))]
+    own = [path for name in ("model.pth", "model.safetensors") if (path := exp / name).exists()]
+    files = [exp / "config.yaml", *(own[:1] or sorted(exp.glob("*.pth")))]
     for part in ("asr", "mt"):
         if isinstance(config.get(part), str):
             files += made_from(exp / config[part], dump)

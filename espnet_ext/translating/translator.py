@@ -42,7 +42,7 @@ class Translator:
     ) -> None:
         """Recordings longer than `longest` seconds are cut at pauses; `batch_size` pieces are decoded at once."""
         from espnet_ext.machine.precision import prepare
-        from espnet_ext.pack import load
+        from espnet_ext.packing.read import load
 
         if batch_size < 1 or not 0 < longest <= MOST_SECONDS:
             found = f"batch_size {batch_size} and longest {longest}"
