@@ -77,5 +77,8 @@ def test_all_stages_run(recipe: RecipeCopy, tmp_path: Path) -> None:
             assert len(row["word"]["read"]) == len(hypotheses[row["id"]].split())
             assert len(row["subword"]["read"]) <= 8  # decode.max_length
             assert row["word"]["source"] == len(sources[row["id"]].split())
+    history = json.loads((exp / "tn/history.jsonl").read_text())
+    assert {"reward", "bleu", "al"} <= history["train"].keys() & history["valid"].keys()
+    assert (exp / "tn/model.pth").exists() and not (exp / "le/model.pth").exists()
     late = [json.loads(line)["subword"] for line in (exp / "greedy/val/delays.mt.jsonl").read_text().splitlines()]
     assert all(set(row["read"]) <= {row["source"]} for row in late)

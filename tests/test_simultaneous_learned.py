@@ -1,7 +1,9 @@
 """Rules that learn: rewards, the policy gradient against the enumerated expectation, what moves and what does not."""
 
+import json
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,10 @@ from espnet_ext.simul import rules
 from espnet_ext.simul.policy_gradient import SampledLoops, gradient_loss, normalised
 from espnet_ext.simul.rewards import ORDERS, ngrams, prefix_bleu
 from espnet_ext.simul.rules._learned import Texts
+from espnet_ext.simul.rules._policy import returns_to_go
+from espnet_ext.training.history import read_history
 from tests.test_models import batch_of, build
+from tests.test_mutual_training import load, run
 from tests.test_simultaneous import STEPS, in_loops, plainly, same, sources, translator
 
 __all__ = ["translator"]
@@ -47,7 +52,7 @@ def policy(name: str, seed: int = 0, **options: Any) -> Any:
     return rule
 
 
-LEARNED = ["tn"]
+LEARNED = ["tn", "sl", "rl"]
 
 
 @pytest.mark.parametrize("name", LEARNED)
@@ -60,6 +65,9 @@ def test_a_learned_rule_decides_alike_in_a_batch_and_in_a_plain_loop(translator,
     assert all(map(same, found, alone)) and all(map(same, found, plain))
     early = [seen < len(text) for text, w in zip(sources(), found) for seen in w.seen]
     assert any(early) and not all(early)
+
+
+HASTY: dict[str, dict[str, float]] = {"tn": {"d": 0.0, "alpha": 1.0}, "rl": {"cw": 1, "alpha": 1.0}}
 
 
 class ForcedLoops(SampledLoops):
@@ -87,9 +95,27 @@ def every_trajectory(translator: Any, rule: Any, texts: Texts) -> Iterator[tuple
         yield writings[0], states_ND, stops_N, trajectories
 
 
-def test_the_policy_gradient_is_that_of_the_expected_reward(translator) -> None:
+def cost_of_lag(writing: Any, trajectory: Any) -> float:
+    return 0.3 * max(0.0, al_hyp(writing.seen, 3, 0) - 1.0)
+
+
+def cost_of_waits(writing: Any, trajectory: Any) -> float:
+    """The decisions one after the other, with a counter of what was read since something was written."""
+    cost = 0.0
+    for tokens, now, stop in zip(trajectory.tokens, trajectory.seen, trajectory.stops):
+        waited = now - max([0, *writing.seen[:tokens]])
+        if stop:
+            cost += 0.3 * {-1: 0, 0: 1, 1: 2}[min(1, max(-1, waited + 1 - 2))]
+    return cost
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "cost"),
+    [("tn", {"d": 1.0, "alpha": 0.3}, cost_of_lag), ("rl", {"cw": 2, "alpha": 0.3}, cost_of_waits)],
+)
+def test_the_policy_gradient_is_that_of_the_expected_reward(translator, name, options, cost) -> None:
     """Enumerated: the gradient of sum_a p(a) r(a), against the mean of the estimates with their returns to go."""
-    rule = policy("tn", d=1.0, alpha=0.3, hidden=4)
+    rule = policy(name, hidden=4, **options)
     texts = Texts({"src_text": torch.tensor([sources()[3][:3]]), "src_text_lengths": torch.tensor([3])} | target())
     texts.extra = -2  # at most 2, 4, 4 tokens
     expected, estimate, mass = 0.0, 0.0, 0.0
@@ -98,11 +124,10 @@ def test_the_policy_gradient_is_that_of_the_expected_reward(translator) -> None:
         logits_N2 = rule.policy(states_ND)
         probability = logits_N2.log_softmax(-1).gather(1, stops_N.long()[:, None]).sum().exp()
         bleus = prefix_bleu(writing.tokens, texts.references[0])
-        late = al_hyp(writing.seen, 3, 0)
-        # r = growth of BLEU at every token, then BLEU and lag
-        reward = sum(b - a for a, b in pairwise(bleus)) + bleus[-1] - 0.3 * max(0.0, late - 1.0)
+        # r = growth of BLEU at every token, then BLEU, less what waiting costs
+        reward = sum(b - a for a, b in pairwise(bleus)) + bleus[-1] - cost(writing, trajectories[0])
         expected = expected + probability * reward
-        returns = [rule.returns(bleus, late, trajectories[0])]
+        returns = [returns_to_go(bleus, trajectories[0], *rule.costs(writing, trajectories[0], 3))]
         estimate = estimate + probability.detach() * -gradient_loss(logits_N2, stops_N, trajectories, returns)
         mass += float(probability.detach())
         written.add((*writing.tokens, *writing.seen))
@@ -127,7 +152,7 @@ def test_returns_are_normalised_over_the_batch() -> None:
 
 @pytest.mark.parametrize("name", LEARNED)
 def test_the_translator_does_not_move_and_has_no_dropout(name: str, tmp_path) -> None:
-    model = build("simultaneous", tmp_path, model_conf={"rule": name, "hidden": 8, "d": 0, "alpha": 1.0})
+    model = build("simultaneous", tmp_path, model_conf={"rule": name, "hidden": 8, **HASTY.get(name, {})})
     assert model.learns({"rule": name}) and not model.learns({"rule": "le"})
     model.train()
     assert model.rule.training and not any(module.training for module in model.mt.modules())
@@ -170,3 +195,50 @@ def test_tn_learns_when_to_stop(translator) -> None:
         loss.backward()
         optimizer.step()
     assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.2
+
+
+def test_the_oracle_writes_what_the_translator_ranks_high() -> None:
+    path = rules.find("sl").path
+    assert path([[True, False], [False, True]], 2) == [(0, 0, False), (0, 1, True), (1, 1, False)]
+    assert path([[False, True], [False, True]], 2) == [(0, 0, True), (1, 0, True)]  # the last step is no decision
+    assert path([], 3) == []
+
+
+def test_the_oracle_of_a_batch_is_that_of_each_sentence_by_itself(translator) -> None:
+    batch, rule = batch_of(), policy("sl", rank=12, hidden=8)
+    states_ND, stops_N = rule.oracle(translator, Texts(batch))
+    expected: list[tuple[torch.Tensor, bool]] = []
+    for source, reference in zip(Texts(batch).sources, Texts(batch).references):
+        seen, written = 1, 0
+        while seen < len(source) and written < len(reference):
+            memory = translator.encode(torch.tensor([source[:seen]]), torch.tensor([seen]))
+            text = torch.tensor([[translator.sos, *reference[:written]]])
+            state_D = translator.decoder.states(*memory, text)[0, -1]
+            best = translator.decoder.output(state_D).topk(12).indices.tolist()
+            stop = reference[written] not in best
+            expected.append((state_D, stop))
+            seen, written = seen + stop, written + (not stop)
+    assert stops_N.tolist() == [stop for _, stop in expected]
+    assert len(set(stops_N.tolist())) == 2
+    torch.testing.assert_close(states_ND, torch.stack([state_D for state_D, _ in expected]), atol=1e-4, rtol=1e-4)
+
+
+def test_sl_learns_its_oracle(translator) -> None:
+    rule, texts = policy("sl", rank=12, hidden=32), Texts(batch_of())
+    optimizer = torch.optim.Adam(rule.parameters(), lr=0.02)
+    for _ in range(60):
+        loss, stats = rule.loss(translator, texts)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert float(stats["acc"]) > 0.9
+
+
+def test_kills_change_no_bit(tmp_path: Path) -> None:
+    """TN in the training loop: what was drawn before and after a kill is what is drawn without one."""
+    assert json.loads(run("tests.support.kill_and_resume", str(tmp_path), "3", "1", "tn"))["kills"] == 3
+    assert (tmp_path / "killed.log").read_text().count("resumed at") >= 1
+    a, b = (load(tmp_path / name / "model.pth") for name in ("undisturbed", "killed"))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    one, other = (read_history(tmp_path / name / "history.jsonl") for name in ("undisturbed", "killed"))
+    assert [entry["train"]["reward"] for entry in one] == [entry["train"]["reward"] for entry in other]

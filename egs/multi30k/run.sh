@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 exec ../../utils/st.sh \
-    --systems "mt greedy waitk le" \
+    --systems "mt greedy waitk le tn sl rl" \
     --src_lang en \
     --tgt_lang de \
     --by_pair true \

@@ -18,6 +18,7 @@ class Decisions:
 
     rows: list[int]
     tokens: list[int]  # how many the row had written
+    seen: list[int]  # how many source tokens it had seen
     states_ND: Tensor
     stops_N: Tensor
 
@@ -28,6 +29,7 @@ class Trajectory:
 
     numbers: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
+    seen: list[int] = field(default_factory=list)
     stops: list[bool] = field(default_factory=list)
 
 
@@ -42,7 +44,7 @@ class SampledLoops(Loops):
 
     def decide(self, asked: list[int], states_RD: Tensor, seen: list[int], written: list[int]) -> Tensor:
         stops_N = self.draw(self.rule.policy(states_RD).softmax(-1)[:, 1])
-        self.decisions.append(Decisions(asked, written, states_RD, stops_N))
+        self.decisions.append(Decisions(asked, written, seen, states_RD, stops_N))
         return stops_N
 
     def draw(self, chances_N: Tensor) -> Tensor:
@@ -53,11 +55,12 @@ class SampledLoops(Loops):
         found = [Trajectory() for _ in self.rows]
         number = 0
         for decided in self.decisions:
-            for row, tokens, stop in zip(decided.rows, decided.tokens, decided.stops_N.tolist(), strict=True):
-                found[row].numbers.append(number)
-                found[row].tokens.append(tokens)
-                found[row].stops.append(stop)
-                number += 1
+            for i, row in enumerate(decided.rows):
+                found[row].numbers.append(number + i)
+                found[row].tokens.append(decided.tokens[i])
+                found[row].seen.append(decided.seen[i])
+                found[row].stops.append(bool(decided.stops_N[i]))
+            number += len(decided.rows)
         width = self.translator.decoder.embed[0].embedding_dim
         states = [decided.states_ND for decided in self.decisions] or [torch.zeros(0, width)]
         stops = [decided.stops_N for decided in self.decisions] or [torch.zeros(0, dtype=torch.bool)]

@@ -1,6 +1,6 @@
 """Train to the end undisturbed, then again with kill -9 at random moments; imports are paid once, the runs are forks.
 
-python -m tests.support.kill_and_resume FOLDER KILLS SEED [mutual]
+python -m tests.support.kill_and_resume FOLDER KILLS SEED [mutual|tn]
 """
 
 import json
@@ -15,6 +15,7 @@ import torch._dynamo  # noqa: F401 - the optimizer would import it in every fork
 
 from tests.support.toy import ToyFactory, train_toy
 from tests.support.toy_mutual import train_mutual
+from tests.support.toy_simultaneous import train_tn
 
 
 def start(folder: Path, log: Path, system: str) -> int:
@@ -28,6 +29,8 @@ def start(folder: Path, log: Path, system: str) -> int:
     often = {"checkpoint_minutes": 0.005 / 60, "accum_grad": 2}
     if system == "mutual":
         train_mutual(folder, max_epoch=4, **often)
+    elif system == "tn":
+        train_tn(folder, max_epoch=4, **often)
     else:
         train_toy(folder, train=ToyFactory(utterances=150), max_epoch=12, patience=9, **often)
     os._exit(0)

@@ -31,7 +31,7 @@ class LearnedRule(nn.Module):
 
     def policy(self, states_RD: Tensor) -> Tensor:
         """(R, 2): logits of going on and of stopping."""
-        return self.network(states_RD.to(self.network[0].weight.dtype))
+        return self.network(states_RD.float())  # whatever the translator computes in
 
     def waits(self, seen: int, written: int) -> bool:
         return False
