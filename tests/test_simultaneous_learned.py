@@ -204,23 +204,31 @@ def test_the_oracle_writes_what_the_translator_ranks_high() -> None:
     assert path([], 3) == []
 
 
-def test_the_oracle_of_a_batch_is_that_of_each_sentence_by_itself(translator) -> None:
-    batch, rule = batch_of(), policy("sl", rank=12, hidden=8)
-    states_ND, stops_N = rule.oracle(translator, Texts(batch))
-    expected: list[tuple[torch.Tensor, bool]] = []
-    for source, reference in zip(Texts(batch).sources, Texts(batch).references):
+def plain_oracle(translator: Any, texts: Texts, rank: int) -> list[tuple[torch.Tensor, bool]]:
+    """States and decisions, a sentence and a decision at a time."""
+    found = []
+    for source, reference in zip(texts.sources, texts.references):
         seen, written = 1, 0
         while seen < len(source) and written < len(reference):
             memory = translator.encode(torch.tensor([source[:seen]]), torch.tensor([seen]))
             text = torch.tensor([[translator.sos, *reference[:written]]])
             state_D = translator.decoder.states(*memory, text)[0, -1]
-            best = translator.decoder.output(state_D).topk(12).indices.tolist()
-            stop = reference[written] not in best
-            expected.append((state_D, stop))
+            stop = reference[written] not in translator.decoder.output(state_D).topk(rank).indices.tolist()
+            found.append((state_D, stop))
             seen, written = seen + stop, written + (not stop)
-    assert stops_N.tolist() == [stop for _, stop in expected]
-    assert len(set(stops_N.tolist())) == 2
-    torch.testing.assert_close(states_ND, torch.stack([state_D for state_D, _ in expected]), atol=1e-4, rtol=1e-4)
+    return found
+
+
+def test_the_oracle_of_a_batch_is_that_of_each_sentence_by_itself(translator) -> None:
+    texts, decided = Texts(batch_of()), set()
+    for rank in (6, 12, 18, 24):
+        states_ND, stops_N = policy("sl", rank=rank, hidden=8).oracle(translator, texts)
+        expected = plain_oracle(translator, texts, rank)
+        assert stops_N.tolist() == [stop for _, stop in expected]
+        decided |= {*stops_N.tolist()}
+        wanted_ND = torch.stack([state_D for state_D, _ in expected])
+        torch.testing.assert_close(states_ND, wanted_ND, atol=1e-4, rtol=1e-4)
+    assert decided == {True, False}
 
 
 def test_sl_learns_its_oracle(translator) -> None:
