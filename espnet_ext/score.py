@@ -17,8 +17,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--bleu_tokenize", help="sacreBLEU tokenizer: 13a, zh, ja-mecab, char, ... (that of the language)"
     )
     parser.add_argument("--bleu_lowercase", action="store_true", help="BLEU and chrF ignore case")
-    parser.add_argument("--samples", type=int, default=1000, help="resamples of the paired bootstrap")
-    parser.add_argument("--seed", type=int, default=12345, help="seed of the resamples")
+    parser.add_argument(
+        "--samples", type=int, default=1000, help="trials of the significance test, and resamples of the intervals"
+    )
+    parser.add_argument("--seed", type=int, default=12345, help="seed of both")
     parser.add_argument("--results", type=Path, help="also write the tables to this file, such as RESULTS.md")
     options = parser.parse_args(argv)
     from espnet_ext.infra.languages import bleu_tokenizer

@@ -10,9 +10,10 @@ import pytest
 
 from espnet_ext import report, score
 from espnet_ext.infra.files import read_table, write_json, write_table
+from espnet_ext.reporting.tables import figure
 from espnet_ext.scoring.metrics import Options, make_metric
 from espnet_ext.scoring.seed_scores import compare_means, count_wins
-from espnet_ext.scoring.significance import Resampling, compare_systems
+from espnet_ext.scoring.significance import Draws, compare_systems
 from espnet_ext.training.other_systems import init_sources
 from tests.support.fake_results import COMMON, SYSTEMS, WORDS, damaged, make_fake_results
 
@@ -70,7 +71,7 @@ def test_results_show_them_with_marks_and_pairs(scored):
     part = text.partition("## test, over 3 seeds\n")[2]
     bleu = {system: scores_of(scored, system, "st", "bleu") for system in ("pipeline", "e2e")}
     mean, sd = np.mean(bleu["pipeline"]), np.std(bleu["pipeline"], ddof=1)
-    assert f"| **{mean:.1f}** ± {sd:.1f} <sup>D" in part
+    assert f"| **{mean:.1f}** ± {figure(sd)} <sup>D" in part
     assert "± is the standard deviation over seeds (n = 3)" in part and "seeds 1, 5, 9" in part
     for seed in (1, 5, 9):
         assert f"* Decoded: commit 0123456, seed {seed} (asr, mt, pipeline, e2e, multitask)." in part
@@ -112,22 +113,26 @@ def corpus():
     return metric, {name: [metric.statistics(texts) for texts in each] for name, each in made.items()}
 
 
-def test_equal_seeds_give_the_test_of_one(corpus):
+def test_one_training_says_nothing_of_another_seed(corpus):
     metric, statistics = corpus
-    resampling = Resampling.draw(60, 300, 1)
-    one = compare_systems(metric, {name: each[0] for name, each in statistics.items()}, resampling)
-    three = compare_means(metric, {name: [each[0]] * 3 for name, each in statistics.items()}, resampling)
-    assert three["p"] == one["p"] and three["signature"] == one["signature"]
-    for name, row in three["systems"].items():
+    draws = Draws.make(60, 300, 1)
+    one = compare_systems(metric, {name: each[0] for name, each in statistics.items()}, draws)
+    mixed = {"a": statistics["a"], "b": [statistics["b"][0]] * 3, "c": [statistics["c"][0]] * 3}
+    compared = compare_means(metric, mixed, draws)
+    assert compared["p"]["b"]["c"] is compared["p"]["c"]["b"] is None and compared["signature"] == one["signature"]
+    assert 0 < compared["p"]["a"]["c"] < compared["p"]["a"]["b"] <= 1
+    assert [row["n"] for row in compared["systems"].values()] == [3, 1, 1]
+    for name in "bc":
+        row = compared["systems"][name]
         assert (row["mean"], row["sd"]) == pytest.approx((one["systems"][name]["score"], 0), abs=1e-9)
 
 
 def test_more_seeds_make_a_difference_surer_and_none_out_of_nothing(corpus):
     metric, statistics = corpus
-    resampling = Resampling.draw(60, 300, 1)
-    compared = compare_means(metric, statistics, resampling)
+    draws = Draws.make(60, 300, 1)
+    compared = compare_means(metric, statistics, draws)
     assert compared["p"]["a"]["c"] == compared["p"]["c"]["a"] < 0.01 < compared["p"]["a"]["b"]
-    turned = compare_means(metric, {"a": statistics["a"], "x": statistics["a"][::-1]}, resampling)
+    turned = compare_means(metric, {"a": statistics["a"], "x": statistics["a"][::-1]}, draws)
     assert turned["p"]["a"]["x"] == 1.0  # which seed is which does not matter
 
 
@@ -135,7 +140,7 @@ def test_page_shows_the_tables(root):
     report.main([*COMMON, "--seeds", "1 5 9"])
     page = (root / "report.html").read_text(encoding="utf-8")
     sd = np.std(scores_of(root, "multitask", "asr", "wer"), ddof=1)
-    assert f'<span class="ci">±{sd:.1f}</span>' in page.partition("Test set test, over 3 seeds")[2]
+    assert f'<span class="ci">±{figure(sd)}</span>' in page.partition("Test set test, over 3 seeds")[2]
     assert "the standard deviation over seeds (n = 3)" in page and "pipeline − e2e" in page
     assert page.count("<option>test</option>") == 1  # the choice of test sets is not of tables
 

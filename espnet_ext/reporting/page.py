@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from espnet_ext.reporting.tables import NOTHING, Table
+from espnet_ext.scoring.significance import TEST
 
 PAGE = Path(__file__).parent / "page"
 SCRIPTS = ("core.js", "charts.js", "overview.js", "diff.js", "browser.js", "case.js", "main.js")
@@ -34,6 +35,7 @@ def write_page(
         tables=tables,
         test_sets=[test_set["name"] for test_set in payload["sets"]],
         nothing=NOTHING,
+        test=TEST,
         policy=_policy(script, css),
         css=Markup(css),
         js=Markup(script),

@@ -3,20 +3,33 @@
 import itertools
 from typing import Any
 
-from espnet_ext.reporting.tables import METRIC_NAMES, NOTHING, Cell, Row, Table, origins, score_cells, score_columns
+from espnet_ext.reporting.tables import (
+    METRIC_NAMES,
+    NOTHING,
+    Cell,
+    Row,
+    Table,
+    figure,
+    origins,
+    score_cells,
+    score_columns,
+)
 from espnet_ext.scoring.metrics import LOWER_IS_BETTER
 from espnet_ext.scoring.results import Experiments, read_result
-from espnet_ext.scoring.seed_scores import is_shared, read_seeds
+from espnet_ext.scoring.seed_scores import read_seeds
+from espnet_ext.scoring.seed_test import TEST
 
 MEANS = (
-    "Means over {n} trainings, with seeds {seeds}. Letters: the systems that this one beats by paired bootstrap of the "
-    "means (a resample draws utterances, the same for all seeds of all systems), small for p < 0.05 and capital for "
-    "p < 0.01. p says what other utterances would change, the spread what other seeds would."
+    "Means over {n} trainings, with seeds {seeds}. Letters: the systems that this one beats, small for p < 0.05 and "
+    f"capital for p < 0.01 ({TEST}): what other trainings and other utterances would change."
 )
-ONCE = " One training serves all seeds, as itself and where others start from it: {systems}."
+ONCE = (
+    " One training serves all seeds, as itself and where others start from it: {systems}. Beside a system of several "
+    "trainings it is taken to vary as that one does; two of these are not compared here."
+)
 PAIRS = (
-    "Difference of the means, p of the paired bootstrap of the means, and in how many of the {n} seeds the same system "
-    "is better with p < 0.05 by the paired bootstrap of that seed alone."
+    "Difference of the means, its p over seeds and utterances, and in how many of the {n} seeds the same system is "
+    "better with p < 0.05 by the test of that seed alone. Two systems of one training each have no p."
 )
 
 
@@ -30,7 +43,7 @@ def seed_tables(where: Experiments, seeds: list[int], systems: list[str], test_s
     means = Table(test_set, ["System", *names], [], title=title, shows_interval=True)
     means.interval_is = f"the standard deviation over seeds (n = {len(seeds)})"
     means.note = MEANS.format(n=len(seeds), seeds=", ".join(map(str, seeds)))
-    once = [s for s in systems if all(is_shared(place, s) for place in where.of_seeds(seeds)[1:])]
+    once = one_training(comparison, systems)
     if once:
         means.note += ONCE.format(systems=", ".join(once))
     cells = {(s, m): score_cells(as_scores(comparison[s][m]), m, letters) for s, m in columns}
@@ -50,11 +63,20 @@ def seed_tables(where: Experiments, seeds: list[int], systems: list[str], test_s
 
 
 def as_scores(compared: dict[str, Any]) -> dict[str, Any]:
-    """Means in the place of scores, standard deviations in that of intervals."""
+    """Means in the place of scores, standard deviations in that of intervals; one training has none."""
     return {
-        "systems": {name: {"score": row["mean"], "ci": row["sd"]} for name, row in compared["systems"].items()},
+        "systems": {
+            name: {"score": row["mean"], "ci": row["sd"] if row["n"] > 1 else None}
+            for name, row in compared["systems"].items()
+        },
         "p": compared["p"],
     }
+
+
+def one_training(comparison: dict[str, Any], systems: list[str]) -> list[str]:
+    """The systems that wrote the same with every seed."""
+    rows = [metric["systems"] for metrics in comparison.values() for metric in metrics.values()]
+    return [s for s in systems if all(row[s]["n"] == 1 for row in rows if s in row)]
 
 
 def _pair(compared: dict[str, Any], metric: str, a: str, b: str, seeds: int) -> Cell:
@@ -62,6 +84,8 @@ def _pair(compared: dict[str, Any], metric: str, a: str, b: str, seeds: int) -> 
     rows = compared["systems"]
     if a not in rows or b not in rows:
         return Cell(NOTHING)
-    difference = rows[a]["mean"] - rows[b]["mean"]
+    difference, p = rows[a]["mean"] - rows[b]["mean"], compared["p"][a][b]
     better, worse = (a, b) if (difference > 0) != (metric in LOWER_IS_BETTER) else (b, a)
-    return Cell(f"{difference:+.1f} (p {compared['p'][a][b]:.3f}; {compared['wins'][better][worse]} of {seeds})")
+    if p is None:
+        return Cell(figure(difference, metric, "+"))
+    return Cell(f"{figure(difference, metric, '+')} (p {p:.3f}; {compared['wins'][better][worse]} of {seeds})")

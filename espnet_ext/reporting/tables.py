@@ -7,6 +7,7 @@ from typing import Any
 from espnet_ext.infra.languages import error_metric
 from espnet_ext.scoring.metrics import LOWER_IS_BETTER
 from espnet_ext.scoring.results import Experiments, read_result, read_significance
+from espnet_ext.scoring.significance import TEST
 from espnet_ext.scoring.texts import ScoringError
 
 METRIC_NAMES = {"wer": "WER", "cer": "CER", "bleu": "BLEU", "chrf": "chrF", "ter": "TER"}
@@ -16,7 +17,10 @@ NOT_ORDERED = ("length_ratio",)  # neither more nor less is better
 DECIMALS = {"length_ratio": 2}
 NOTHING = "-"
 FORMATS = {"none": "fp32"}  # what run.json calls otherwise
-MARKS = "Letters: the systems that this one beats by paired bootstrap, small for p < 0.05 and capital for p < 0.01."
+MARKS = (
+    f"Letters: the systems that this one beats, small for p < 0.05 and capital for p < 0.01 ({TEST}). p says what "
+    "other utterances would change, not what another training would."
+)
 
 
 @dataclass
@@ -98,13 +102,25 @@ def score_cells(compared: dict[str, Any], metric: str, letters: dict[str, str]) 
     for system, score in scores.items():
         marks = ""
         for other, p in compared["p"][system].items():
-            if other in letters and score > scores[other] and p < 0.05 and metric not in NOT_ORDERED:
+            if other in letters and score > scores[other] and p is not None and p < 0.05 and metric not in NOT_ORDERED:
                 marks += letters[other].upper() if p < 0.01 else letters[other]
-        best = len(scores) > 1 and score == max(scores.values()) and metric not in NOT_ORDERED
+        best = len(scores) > 1 and score == max(scores.values()) and not worthless(abs(score), metric)
         marks = "".join(sorted(marks, key=str.lower))
-        text, interval = (f"{compared['systems'][system][key]:.{DECIMALS.get(metric, 1)}f}" for key in ("score", "ci"))
-        cells[system] = Cell(text, marks, best, interval)
+        row = compared["systems"][system]
+        spread = "" if row["ci"] is None else figure(row["ci"], metric)
+        cells[system] = Cell(figure(row["score"], metric), marks, best and metric not in NOT_ORDERED, spread)
     return cells
+
+
+def figure(value: float, metric: str = "", sign: str = "") -> str:
+    """One decimal, and two below 1: a small difference is not 0.0; `sign` "+" writes it also where it is positive."""
+    decimals = 1 if value == 0 or abs(value) >= 1 else 2
+    return f"{value:{sign}.{max(decimals, DECIMALS.get(metric, 0))}f}"
+
+
+def worthless(score: float, metric: str) -> bool:
+    """No better than writing nothing, or than no word being right."""
+    return score >= 100 if metric in ("wer", "cer", "ter") else score == 0
 
 
 def origins(results: dict[str, dict[str, Any]]) -> list[str]:

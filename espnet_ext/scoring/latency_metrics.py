@@ -47,6 +47,9 @@ class Lateness:
     def score(self, total_K: np.ndarray) -> float:
         return float(total_K[0] / max(total_K[1], 1.0))
 
+    def scores(self, totals_RK: np.ndarray) -> np.ndarray:
+        return totals_RK[:, 0] / np.maximum(totals_RK[:, 1], 1.0)
+
     def sentence_scores(self, statistics_NK: np.ndarray) -> list[float]:
         return [self.score(counts_K) for counts_K in statistics_NK]
 

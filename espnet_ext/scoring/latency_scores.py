@@ -17,7 +17,7 @@ from espnet_ext.scoring.latency_metrics import (
     make_subword_metrics,
     warnings,
 )
-from espnet_ext.scoring.significance import Resampling, compare_systems
+from espnet_ext.scoring.significance import Draws, compare_systems
 from espnet_ext.scoring.texts import ScoringError
 
 SUBWORD = "subword"
@@ -48,7 +48,7 @@ def read_delays(path: Path, ids: list[str], hypotheses: list[str]) -> tuple[str,
 
 
 def compare_latency(
-    results: dict[str, Path], stream: str, ids: list[str], references: list[str], resampling: Resampling, hyps: Any
+    results: dict[str, Path], stream: str, ids: list[str], references: list[str], draws: Draws, hyps: Any
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Every latency metric of the systems that have delays: the comparison, and the rows of each system."""
     texts, subwords, unit = {}, {}, "word"
@@ -64,17 +64,17 @@ def compare_latency(
     compared = {}
     for metrics, writings in ((make_latency_metrics(unit, lengths), texts), (make_subword_metrics(len(ids)), subwords)):
         for name, metric in metrics.items():
-            compared[name] = _compare(metric, writings, resampling)
+            compared[name] = _compare(metric, writings, draws)
             for system, row in compared[name].pop("details").items():
                 rows[system][name] = row
     return {name: value for name, value in compared.items() if value["systems"]}, rows
 
 
-def _compare(metric: Lateness, writings: dict[str, list[Writing]], resampling: Resampling) -> dict[str, Any]:
+def _compare(metric: Lateness, writings: dict[str, list[Writing]], draws: Draws) -> dict[str, Any]:
     """As other metrics, of those systems for which there is such a figure at all."""
     statistics = {system: metric.statistics(rows) for system, rows in writings.items()}
     statistics = {system: counts_NK for system, counts_NK in statistics.items() if counts_NK[:, 1].any()}
-    compared = compare_systems(metric, statistics, resampling)
+    compared = compare_systems(metric, statistics, draws)
     signature = compared["signature"]
     compared["details"] = {
         system: {**row, "signature": signature, **metric.details(statistics[system].sum(0))}

@@ -1,6 +1,6 @@
 """WER and CER by jiwer, BLEU, chrF and TER by sacreBLEU: counts per utterance, and a score made of summed counts.
 
-Shapes: N utterances, K counts of one metric.
+Shapes: N utterances, K counts of one metric, R corpora.
 """
 
 import copy
@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from espnet_ext.scoring.corpus_scores import SACREBLEU_SCORES, error_rates
 from espnet_ext.scoring.latency import LAGS
 from espnet_ext.scoring.texts import ScoringError
 
@@ -29,8 +30,8 @@ class Options:
     remove_punctuation: bool = False  # WER and CER
     bleu_tokenize: str = "13a"
     bleu_lowercase: bool = False  # BLEU and chrF
-    samples: int = 1000  # resamples of the paired bootstrap
-    seed: int = 12345  # of the resamples; sacreBLEU's default
+    samples: int = 1000  # random exchanges of two systems' outputs, and resamples of the test set
+    seed: int = 12345  # of both; sacreBLEU's default
 
 
 class Metric(Protocol):
@@ -38,6 +39,9 @@ class Metric(Protocol):
         """(N, K) counts, whose sum over utterances gives the score of the corpus."""
 
     def score(self, total_K: np.ndarray) -> float: ...
+
+    def scores(self, totals_RK: np.ndarray) -> np.ndarray:
+        """(R,): `score` of many corpora at once, equal to it but for the last digits."""
 
     def sentence_scores(self, statistics_NK: np.ndarray) -> list[float]:
         """The score of each utterance by itself."""
@@ -112,6 +116,9 @@ class ErrorRate:
         errors, length = total_K[:3].sum(), total_K[3]
         return float(100 * errors / length) if length else float(100 * errors)  # jiwer's definition without words
 
+    def scores(self, totals_RK: np.ndarray) -> np.ndarray:
+        return error_rates(totals_RK)
+
     def sentence_scores(self, statistics_NK: np.ndarray) -> list[float]:
         return [self.score(counts_K) for counts_K in statistics_NK]
 
@@ -132,6 +139,7 @@ class SacrebleuMetric:
         from sacrebleu.metrics import BLEU, CHRF, TER
 
         unspaced = options.bleu_tokenize in UNSPACED_TOKENIZERS
+        self.scores = SACREBLEU_SCORES[name]
         self.metric: Any
         if name == "bleu" and options.bleu_tokenize not in BLEU.TOKENIZERS:
             known = ", ".join(sorted(BLEU.TOKENIZERS))

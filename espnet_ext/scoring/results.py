@@ -14,7 +14,7 @@ from espnet_ext.infra.stamps import Stamp
 from espnet_ext.infra.streams import STREAMS
 from espnet_ext.scoring.latency_scores import compare_latency, delays_file
 from espnet_ext.scoring.metrics import STREAM_METRICS, ErrorRate, Options, make_metric
-from espnet_ext.scoring.significance import Resampling, compare_systems
+from espnet_ext.scoring.significance import TEST, Draws, compare_systems
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references, reference_files
 
 TRAINED_BY = ("commit", "earlier_commits", "seed", "amp", "command")  # of run.json
@@ -79,6 +79,7 @@ def score_test_set(where: Experiments, systems: list[str], test_set: str, option
         _inputs(where, systems, test_set),
         systems=systems,
         options=asdict(options),
+        p=TEST,
         versions=[version("sacrebleu"), version("jiwer")],
     )
     if all((where.result(s, test_set) / "scores.json").exists() for s in systems) and stamp.is_current():
@@ -89,7 +90,7 @@ def score_test_set(where: Experiments, systems: list[str], test_set: str, option
 
 
 def _score_all(where: Experiments, systems: list[str], test_set: str, options: Options) -> None:
-    comparison: dict[str, Any] = {"test_set": test_set, "options": asdict(options), "streams": {}}
+    comparison: dict[str, Any] = {"test_set": test_set, "options": asdict(options), "p": TEST, "streams": {}}
     scores: dict[str, dict[str, Any]] = {system: {} for system in systems}
     for stream in STREAMS:
         having = [s for s in systems if stream in where.streams(s, test_set)]
@@ -123,18 +124,18 @@ def _score_stream(
     """All metrics of one stream: adds each system's scores to `scores`, returns the comparison."""
     ids, references = read_references(where.data / test_set, where.language(stream))
     hypotheses = {s: read_hypotheses(where.result(s, test_set) / f"hyp.{stream}", ids) for s in systems}
-    resampling = Resampling.draw(len(ids), options.samples, options.seed)
+    draws = Draws.make(len(ids), options.samples, options.seed)
     compared = {}
     for name in STREAM_METRICS[stream]:
         metric = make_metric(name, references, options)
         statistics = {system: metric.statistics(texts) for system, texts in hypotheses.items()}
-        compared[name] = compare_systems(metric, statistics, resampling)
+        compared[name] = compare_systems(metric, statistics, draws)
         for system in systems:
             row = {**compared[name]["systems"][system], "signature": compared[name]["signature"]}
             scores[system].setdefault(stream, {})[name] = row | metric.details(statistics[system].sum(0))
     timed = {s: where.result(s, test_set) for s in systems if delays_file(where.result(s, test_set), stream).exists()}
     if timed:
-        latency, rows = compare_latency(timed, stream, ids, references[0], resampling, hypotheses)
+        latency, rows = compare_latency(timed, stream, ids, references[0], draws, hypotheses)
         compared |= latency
         for system, found in rows.items():
             scores[system][stream] |= found

@@ -1,9 +1,8 @@
 """Systems trained with several seeds: mean and spread of every score, and whether two systems differ.
 
-`exp/seeds.<test_set>.json` holds both. R resamples, N utterances, K counts.
+`exp/seeds.<test_set>.json` holds both.
 """
 
-import math
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +22,8 @@ from espnet_ext.scoring.results import (
     read_significance,
     score_test_set,
 )
-from espnet_ext.scoring.significance import Resampling, p_value
+from espnet_ext.scoring.seed_test import TEST, Trained, seed_p
+from espnet_ext.scoring.significance import Draws
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references
 
 LEVEL = 0.05  # of the tests counted over seeds
@@ -53,7 +53,7 @@ def score_seeds(where: Experiments, seeds: list[int], systems: list[str], test_s
     inputs += [p.result(s, test_set) / f"hyp.{x}" for p in places for s in systems for x in p.streams(s, test_set)]
     versions = [version("sacrebleu"), version("jiwer")]
     output = seeds_file(where, test_set)
-    settings: dict[str, Any] = {"seeds": seeds, "systems": systems, "options": asdict(options)}
+    settings: dict[str, Any] = {"seeds": seeds, "systems": systems, "options": asdict(options), "p": TEST}
     stamp = Stamp(output, inputs, **settings, versions=versions)
     if stamp.is_current():
         return
@@ -93,42 +93,33 @@ def _compare_stream(
         system: [read_hypotheses(place.result(system, test_set) / f"hyp.{stream}", ids) for place in places]
         for system in systems
     }
-    resampling = Resampling.draw(len(ids), options.samples, options.seed)
+    draws = Draws.make(len(ids), options.samples, options.seed)
     compared = {}
     for name in STREAM_METRICS[stream]:
         metric = make_metric(name, references, options)
         statistics = {system: [metric.statistics(text) for text in each] for system, each in texts.items()}
-        compared[name] = compare_means(metric, statistics, resampling)
+        compared[name] = compare_means(metric, statistics, draws)
         by_seed = [read_significance(place, systems, test_set)["streams"][stream][name] for place in places]
         compared[name]["wins"] = count_wins(by_seed, systems, -1 if name in LOWER_IS_BETTER else 1)
     return compared
 
 
-def compare_means(metric: Metric, statistics: dict[str, list[np.ndarray]], resampling: Resampling) -> dict[str, Any]:
-    """Mean and spread over seeds, and p for the difference of two means.
-
-    One draw of utterances serves all seeds of all systems; in each, a system's score is the mean over its seeds.
-    """
-    scores = {name: np.array([metric.score(c_NK.sum(0)) for c_NK in each]) for name, each in statistics.items()}
-    means_R = {
-        name: np.sort([resampling.scores(metric, c_NK) for c_NK in each], axis=0).mean(0)  # in any order of seeds
-        for name, each in statistics.items()
-    }
-    mean = {name: math.fsum(each) / len(each) for name, each in scores.items()}
+def compare_means(metric: Metric, statistics: dict[str, list[np.ndarray]], draws: Draws) -> dict[str, Any]:
+    """Mean and spread over seeds, and p for the difference of two means; `statistics` are the (N, K) of each seed."""
+    trained = {name: Trained.of(metric, each, draws) for name, each in statistics.items()}
+    utterances = draws.counts_RN.shape[1]
     return {
-        "signature": metric.signature(bs=len(resampling.counts_RN), seed=resampling.seed),
+        "signature": draws.signature(metric),
         "systems": {
-            name: {"scores": each.tolist(), "mean": mean[name], "sd": float(each.std(ddof=1)), "n": len(each)}
-            for name, each in scores.items()
+            name: {"scores": s.scores_S.tolist(), "mean": s.mean, "sd": s.sd, "n": s.trainings}
+            for name, s in trained.items()
         },
-        "p": {
-            a: {b: p_value(means_R[a], means_R[b], mean[a] - mean[b]) for b in statistics if b != a} for a in statistics
-        },
+        "p": {a: {b: seed_p(trained[a], trained[b], utterances) for b in trained if b != a} for a in trained},
     }
 
 
 def count_wins(by_seed: list[dict[str, Any]], systems: list[str], sign: int) -> dict[str, dict[str, int]]:
-    """In how many seeds a system beats another with p < 0.05 by the paired bootstrap of that seed."""
+    """In how many seeds a system beats another with p < 0.05 by the test of that seed alone."""
 
     def wins(seed: dict[str, Any], a: str, b: str) -> bool:
         difference = seed["systems"][a]["score"] - seed["systems"][b]["score"]

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # so that it also 
 
 from espnet_ext.infra.files import atomic_open, read_table
 from espnet_ext.scoring.metrics import Options, make_metric
-from espnet_ext.scoring.significance import Resampling, compare_systems
+from espnet_ext.scoring.significance import TEST, Draws, compare_systems
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references
 
 ORDERS = 4  # of BLEU's n-grams
@@ -84,12 +84,12 @@ def read_systems(exp: Path, names: list[str], test_set: str, ids: list[str]) -> 
 def compare(references: list[list[str]], outputs: dict[str, list[str]], floors: list[str]) -> tuple[Rows, list[str]]:
     """Name, BLEU, chrF, and the p of the difference in BLEU from each floor, for every output; and the signatures."""
     options = Options()
-    resampling = Resampling.draw(len(references[0]), options.samples, options.seed)
+    draws = Draws.make(len(references[0]), options.samples, options.seed)
     made = []
     for kind in ("bleu", "chrf"):
         metric = make_metric(kind, references, options)
         statistics = {name: metric.statistics(texts) for name, texts in outputs.items()}
-        made.append(compare_systems(metric, statistics, resampling))
+        made.append(compare_systems(metric, statistics, draws))
     rows = []
     for name in outputs:
         ps = [made[0]["p"][name].get(floor) for floor in floors]
@@ -113,7 +113,7 @@ def make_page(args: argparse.Namespace) -> str:
         rows, signatures = compare(references, outputs, floors)
         lines += [f"| {name} ({len(ids)}) | {' | '.join(row)} |" for row in rows]
     command = shlex.join(["python3", "local/floors.py", *sys.argv[1:]])
-    about = f"# Floors\n\nMade by `{command}`. p: paired bootstrap of the difference in BLEU.\n"
+    about = f"# Floors\n\nMade by `{command}`. p: {TEST}, of the difference in BLEU.\n"
     notes = [f"* {kind}: `{text}`" for kind, text in zip(("bleu", "chrf"), signatures, strict=True)]
     return "\n".join([about, *lines, "", *notes, ""])
 

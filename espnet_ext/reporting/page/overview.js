@@ -11,16 +11,19 @@ function drawMatrix() {
   const head = element("tr", {}, element("th", { textContent: `${stream.toUpperCase()} ${NAMES[metric]}` }),
     ...names.map((name) => element("th", { scope: "col", textContent: name })));
   const rows = names.map((row) => element("tr", {},
-    element("th", { scope: "row" }, `${row} `, element("span", { className: "ci", textContent: systems[row].score.toFixed(1) })),
+    element("th", { scope: "row" }, `${row} `, element("span", { className: "ci", textContent: figure(systems[row].score) })),
     ...names.map((column) => matrixCell(systems[row].score - systems[column].score, row === column ? null : p[row][column], metric))));
   byId("matrix").replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
 }
+
+// As in the tables: two decimals below 1, so that a small difference is not 0.0.
+const figure = (value) => value.toFixed(value === 0 || Math.abs(value) >= 1 ? 1 : 2);
 
 function matrixCell(difference, p, metric) {
   if (p === null) return element("td", { textContent: "·" });
   const better = LOWER_IS_BETTER.has(metric) ? difference < 0 : difference > 0;
   const times = p < 0.01 ? 2 : p < 0.05 ? 1 : 0;
-  const text = `${difference > 0 ? "+" : ""}${difference.toFixed(1)} ${(better ? "▲" : "▼").repeat(difference ? times : 0)}`;
+  const text = `${difference > 0 ? "+" : ""}${figure(difference)} ${(better ? "▲" : "▼").repeat(difference ? times : 0)}`;
   const cell = element("td", {}, text, element("small", { textContent: `p = ${p.toFixed(3)}` }));
   if (times && difference) cell.className = better ? "better" : "worse";
   return cell;
