@@ -134,6 +134,16 @@ def test_agrees_with_the_jiwer_program(tmp_path, name, arguments):
     assert repr(float(counts_K[:3].sum() / counts_K[3])) == theirs
 
 
+def test_lines_that_the_jiwer_program_skips_or_refuses_count(tmp_path):
+    """It leaves out lines of one character and stops at empty ones; docs/scoring.md says that we do neither."""
+    references, spoken = ["a", "b c d"], ["x", "b c d"]
+    files = ["-r", write_lines(tmp_path / "ref", references), "-h", write_lines(tmp_path / "hyp", spoken)]
+    assert float(program("jiwer.cli", *files)) == 0.0
+    metric = make_metric("wer", [references], Options())
+    assert metric.score(metric.statistics(spoken).sum(0)) == 25.0
+    assert metric.score(metric.statistics(["", "b c d"]).sum(0)) == 25.0
+
+
 def test_signature_of_word_errors_names_what_changes_them():
     plain = make_metric("wer", [["a"]], Options()).signature(bs=1000, seed=1)
     assert plain.startswith("nrefs:1|bs:1000|seed:1|case:mixed|punct:yes|unit:word|version:jiwer-")

@@ -1,4 +1,4 @@
-"""p of two systems: sacreBLEU's numbers for its metrics, slow references, known answers, and 5 % where they are equal."""
+"""p of two systems: sacreBLEU's numbers, slow references, known answers, and 5 % where they are equal."""
 
 import random
 
@@ -44,7 +44,7 @@ def test_equals_sacrebleu_paired_bootstrap(corpus, name, theirs, monkeypatch):
 
 @pytest.mark.parametrize("name, theirs", [("bleu", "BLEU"), ("chrf", "chrF2"), ("ter", "TER")])
 def test_p_is_sacrebleu_approximate_randomisation(corpus, name, theirs, monkeypatch):
-    """But that differences as large as the actual one count, which TER's whole numbers make and sacreBLEU leaves out."""
+    """But differences as large as the actual one count, too; TER's whole numbers make such."""
     from sacrebleu.metrics import BLEU, CHRF, TER
     from sacrebleu.significance import PairedTest
 
