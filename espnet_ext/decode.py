@@ -227,8 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not args.dump.is_dir():
             raise FileNotFoundError(f"{args.dump}: no such dump directory; make it with stages 4 and 6")
         settings = Settings(args.exp, args.dump, out, search, chosen_dtype(args), args.device, args.src_lang)
-        sources = made_from(args.exp, args.dump)
-        stamp = Stamp(out / "decode.json", sources, parts=PARTS, search=search, dtype=settings.dtype)
+        sources, lang = made_from(args.exp, args.dump), settings.src_lang
+        stamp = Stamp(out / "decode.json", sources, parts=PARTS, search=search, dtype=settings.dtype, src_lang=lang)
         if stamp.is_current():
             return
         with stamp.making():

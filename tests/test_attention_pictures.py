@@ -11,6 +11,7 @@ from espnet_ext.nn.attention import Attention
 from espnet_ext.reporting.attention import attention_pictures, by_stream, record
 from espnet_ext.scoring.texts import ScoringError
 from tests.support.tiny_exp import make_dump, make_system
+from tests.test_models import FIRST, batch_of, build
 
 SYSTEMS = ("asr", "mt", "e2e", "multitask")
 SEPARATE = {"model_conf": {"shared_decoder": False}}  # the tiny vocabularies are not joint
@@ -68,44 +69,41 @@ def test_recorded_weights_are_those_of_sdpa():
     assert recorded[0][1][:, 4].abs().max() == 0
 
 
-# Names of the source attention of two layers, in the order of a forward pass.
-ORDERS = {
-    "one decoder, twice": ["d.0.src_attn", "d.1.src_attn", "d.0.src_attn", "d.1.src_attn"],
-    "a decoder each": ["a.0.src_attn", "a.1.src_attn", "d.0.src_attn", "d.1.src_attn"],
-    "layer by layer": ["a.0.src_attn", "d.0.src_attn", "a.1.src_attn", "d.1.src_attn"],
-}
-
-
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("lengths", [(3, 3), (3, 5), (5, 3)])
-def test_layers_go_to_their_streams(order, lengths):
-    streams = [0, 1, 0, 1] if order == "layer by layer" else [0, 0, 1, 1]
-    recorded = [
-        (name, torch.full((lengths[s] + 1, 9), float(s))) for name, s in zip(ORDERS[order], streams, strict=True)
-    ]
-    found = by_stream(recorded, {"asr": [7] * lengths[0], "st": [7] * lengths[1]})
-    assert {stream: [float(w.mean()) for w in layers] for stream, layers in found.items()} == {
-        "asr": [0.0, 0.0],
-        "st": [1.0, 1.0],
-    }
+# A system and its options, and for each stream the decoder that writes it and its number among the streams of that one.
+WRITERS = [
+    ("multitask", {"shared_decoder": True}, {"asr": ("decoder", 0), "st": ("decoder", 1)}),
+    ("multitask", {"shared_decoder": False}, {"asr": ("extra_asr_decoder", 0), "st": ("decoder", 0)}),
+    ("interactive", {"shared_decoder": True}, {"asr": ("decoder", 0), "st": ("decoder", 1)}),
+    ("interactive", {"shared_decoder": False}, {"asr": ("extra_asr_decoder", 0), "st": ("decoder", 0)}),
+    ("two_stage", {}, {"asr": ("extra_asr_decoder", 0), "st": ("decoder", 0)}),
+]
 
 
 @pytest.mark.parametrize("lengths", [(3, 3), (3, 5), (5, 3)])
-def test_layers_of_one_pass_over_both_streams_are_parted(lengths):
-    size = max(lengths) + 1
-    both = torch.cat([torch.full((size, 9), float(stream)) for stream in range(2)])
-    tokens = {"asr": [7] * lengths[0], "st": [7] * lengths[1]}
-    found = by_stream([("d.0.src_attn", both), ("d.1.src_attn", both)], tokens)
-    for stream, length in enumerate(lengths):
-        layers = found[list(tokens)[stream]]
-        assert [len(weights) for weights in layers] == [length + 1] * 2
-        assert all(bool((weights == stream).all()) for weights in layers)
+@pytest.mark.parametrize(("system", "conf", "writers"), WRITERS)
+def test_layers_go_to_the_stream_that_their_decoder_writes(tmp_path, system, conf, writers, lengths):
+    model = build(system, tmp_path, model_conf=conf).eval()
+    batch = {"speech": torch.randn(1, 70, 80), "speech_lengths": torch.tensor([70])}
+    tokens = dict(zip(("asr", "st"), ([FIRST] * length for length in lengths), strict=True))
+    for stream, name in (("asr", "src_text"), ("st", "text")):
+        batch |= {name: torch.tensor([tokens[stream]]), f"{name}_lengths": torch.tensor([len(tokens[stream])])}
+    recorded = record(model, batch)
+    found = by_stream(model, recorded, tokens)
+    for stream, (decoder, number) in writers.items():
+        rows = slice(number * (max(lengths) + 1), number * (max(lengths) + 1) + len(tokens[stream]) + 1)
+        wanted = [weights_LS[rows] for name, weights_LS in recorded if name.startswith(f"{decoder}.")]
+        assert len(found[stream]) == len(wanted) == len(model.decoder.decoders)
+        assert all(torch.equal(a, b) for a, b in zip(found[stream], wanted, strict=True))
 
 
-def test_a_stream_that_is_written_first_is_found_by_its_length():
-    recorded = [("d.0.src_attn", torch.zeros(3, 9)), ("d.0.src_attn", torch.ones(6, 9))]
-    found = by_stream(recorded, {"asr": [7] * 5, "st": [7] * 2})
-    assert found["asr"][0].mean() == 1 and found["st"][0].mean() == 0
+def test_of_two_peers_with_one_decoder_the_one_that_hears_is_shown(tmp_path):
+    model = build("mtl", tmp_path).eval()
+    batch = batch_of((3,), (70,))
+    recorded = record(model, batch)
+    found = by_stream(model, recorded, {"st": batch["text"][0].tolist()})
+    assert len(recorded) == 2 * len(found["st"]) and all(
+        torch.equal(a, b) for a, (_, b) in zip(found["st"], recorded, strict=False)
+    )
 
 
 def test_decoded_systems_are_scored_and_reported_with_pictures(root, monkeypatch):

@@ -215,7 +215,10 @@ def test_espnet_experiment_that_reads_text(recipe: Path, tmp_path: Path) -> None
     save_as_espnet(tmp_path / "exp/mt", task, **config)
     with pytest.raises(SystemExit, match="give --src_lang"):
         run_on(tmp_path / "exp/mt", recipe / "dump/test")
-    run_on(tmp_path / "exp/mt", recipe / "dump/test", "--src_lang", "en", "--min_ratio", "0.5")
+    run_on(tmp_path / "exp/mt", recipe / "dump/test", "--src_lang", "de", "--min_ratio", "0.5")
+    german = (tmp_path / "exp/mt/test/hyp.mt").read_text()
+    run_on(tmp_path / "exp/mt", recipe / "dump/test", "--src_lang", "en", "--min_ratio", "0.5")  # not skipped
+    assert (tmp_path / "exp/mt/test/hyp.mt").read_text() != german
     texts = [text for _, text in read_table(recipe / "data/test/text.en")]
     assert [bool(text) for _, text in read_table(tmp_path / "exp/mt/test/hyp.mt")] == [bool(text) for text in texts]
 

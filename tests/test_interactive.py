@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from espnet_ext.interactive.decoder import visible_rows
+from espnet_ext.interactive.decoder import Fusion, Visible, visible_rows
 from espnet_ext.interactive.decoder_cache import PairedDecoder
 from tests.test_models import END, FIRST, batch_of, build
 
@@ -60,6 +60,14 @@ def test_rows_that_a_row_sees() -> None:
     assert translation == [[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 1, 0]]
     assert masks([3, 3], 3, 0) == [[[1, 0, 0], [1, 1, 0], [1, 1, 1]]] * 2
     assert masks([2, 3], 3, math.inf) == [[[0, 0, 0]] * 3, [[1, 1, 0]] * 3]
+
+
+def test_what_is_not_seen_stays_a_number_in_fp16() -> None:
+    """A row that sees nothing of the other stream has these scores alone; -inf would make its weights NaN."""
+    masks = visible_rows([torch.tensor([3]), torch.tensor([3])], 3, math.inf)
+    bias = Visible.of(masks, Fusion("tanh", 0.3, 4)).to(torch.float16).bias
+    scores = torch.full_like(bias, -100.0) + bias
+    assert scores.dtype == torch.float16 and bool(scores.isfinite().all()) and float(bias.min()) < -10000
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)

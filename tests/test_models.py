@@ -13,6 +13,7 @@ from espnet_ext.espnet.experiment import load_experiment
 from espnet_ext.espnet.nets import nets
 from espnet_ext.espnet.task import STTask, default_config
 from espnet_ext.nn.loss import IGNORE, accuracy, smoothed_cross_entropy
+from espnet_ext.search.options import Hypothesis, SearchOptions
 from espnet_ext.training.config import check_names, read_config
 
 ROOT = Path(__file__).parents[1]
@@ -155,7 +156,10 @@ def test_the_loss_is_espnets(smoothing: float, by_length: bool) -> None:
     theirs.data.copy_(ours.data)
     loss = smoothed_cross_entropy(ours, targets, smoothing, by_length)
     espnets = nets("pytorch_backend.transformer.label_smoothing_loss").LabelSmoothingLoss
-    reference = espnets(11, IGNORE, smoothing, by_length)(theirs, targets)
+    criterion = espnets(11, IGNORE, smoothing, by_length)
+    # By length, ESPnet's of an utterance alone: its mean over all tokens of a batch would depend on how it is divided.
+    alone = [criterion(theirs[i : i + 1], targets[i : i + 1]) for i in range(4)]
+    reference = sum(alone) / 4 if by_length else criterion(theirs, targets)
     loss.backward()
     reference.backward()
     assert abs(loss.item() - reference.item()) < 1e-5
@@ -232,3 +236,29 @@ def test_embeddings_start_at_the_scale_of_positions(name: str) -> None:
     assert tables
     for table in tables:
         assert 0.8 < float(table.weight.std()) * table.embedding_dim**0.5 < 1.2
+
+
+def test_pipelines_order_is_that_of_its_searches() -> None:
+    """Translations are ranked by score / length ** length_norm, as translation ranks them, whatever nbest is."""
+    pipeline = object.__new__(models.find("pipeline"))
+    pipeline.asr_scale = 1.0
+    short, long = Hypothesis([5], -3.0), Hypothesis([5, 6, 7, 8, 9], -4.0)
+    heard = [Hypothesis([3, 4], -1.0)]
+    for norm, wanted in ((0.0, [short, long]), (1.0, [long, short])):
+        options = {"asr": SearchOptions(), "st": SearchOptions(length_norm=norm, nbest=2)}
+        found = pipeline.merge(heard, [wanted], options)
+        assert [(h.tokens, h.score) for h in found] == [(h.tokens, h.score - 1.0) for h in wanted]
+    options = {"asr": SearchOptions(length_norm=1.0), "st": SearchOptions(length_norm=1.0, nbest=1)}
+    two = [Hypothesis([3] * 9, -5.0), Hypothesis([3], -3.0)]  # by length the first is the better transcript
+    assert pipeline.merge(two, [[Hypothesis([5], -1.0)], [Hypothesis([6], -1.0)]], options)[0].tokens == [5]
+
+
+@pytest.mark.parametrize("name", ["e2e", "mutual"])
+def test_a_loss_by_length_does_not_depend_on_how_a_batch_is_divided(name: str, tmp_path: Path) -> None:
+    """So accumulation and ranks do not matter; utterances of 1, 4 and 9 tokens would weigh otherwise by all tokens."""
+    model = build(name, tmp_path, model_conf={"length_normalized_loss": True}).eval()
+    whole = batch_of((9, 4, 1), (70, 64, 33))
+    together = model(**read(model, model.data_names, whole))[0].item()
+    parts = [{key: value[rows] for key, value in whole.items()} for rows in (slice(0, 1), slice(1, 3))]
+    losses = [model(**read(model, model.data_names, part))[0].item() for part in parts]
+    assert (losses[0] + 2 * losses[1]) / 3 == pytest.approx(together, rel=1e-4)

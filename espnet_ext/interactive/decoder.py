@@ -16,6 +16,7 @@ from espnet_ext.machine.fast_dropout import drop
 from espnet_ext.nn.decoder import DecoderLayer, Source, TransformerDecoder, stack_streams, with_masks
 
 FUSIONS = ("linear", "tanh", "gate")
+UNSEEN = -30000.0  # far below any score, and with one added still a number of fp16, which ends at -65504
 
 
 class Fusion(nn.Module):
@@ -42,9 +43,7 @@ class Visible:
     """What rows see of both streams, L rows each; R rows of both, or of one: (B, 1, R, 2 L)."""
 
     def __init__(self, bias: Tensor, shares: list[Tensor]) -> None:
-        self.bias = (
-            bias  # added to scores: 0, or the lowest number; finite, as a row may see nothing of the other stream
-        )
+        self.bias = bias  # added to scores: 0, or UNSEEN; finite, as a row may see nothing of the other stream
         self.shares = shares  # what weights are multiplied by before each sum over the values
 
     @classmethod
@@ -55,7 +54,7 @@ class Visible:
         seen = torch.cat([torch.cat([past, masks_2BLL[0]], 2), torch.cat([masks_2BLL[1], past], 2)], 1)[:, None]
         own = torch.block_diag(*2 * [torch.ones(size, size, device=seen.device)]).expand(utterances, 1, -1, -1)
         inter = seen * (1 - own)
-        bias = torch.zeros_like(inter).masked_fill_(~seen, torch.finfo(torch.float16).min)
+        bias = torch.zeros_like(inter).masked_fill_(~seen, UNSEEN)
         # The linear fusion is one sum over the values of both streams.
         return cls(bias, [own + fusion.weight * inter] if fusion.kind == "linear" else [own, inter])
 

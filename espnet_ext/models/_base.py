@@ -97,6 +97,11 @@ class BaseModel(AbsESPnetModel):
         """Whether it takes samples instead of features: a system of ESPnet's may have a frontend for speech."""
         return "speech" in self.inputs and getattr(self, "frontend", None) is not None
 
+    def writers(self) -> dict[str, nn.Module]:
+        """The decoder of each stream that one writes."""
+        decoder = getattr(self, "decoder", None)
+        return {} if decoder is None else {self.streams[0]: decoder}
+
     def search_options(self, conf: dict[str, Any] | None) -> dict[str, SearchOptions]:
         """What a configuration's `decode:` section says, for each stream."""
         return stream_options(conf or {}, self.streams, self.search_defaults)

@@ -57,6 +57,9 @@ class Peers(BaseModel):
     def frontend(self) -> torch.nn.Module | None:
         return self.st.frontend
 
+    def writers(self) -> dict[str, torch.nn.Module]:
+        return {stream: getattr(self, stream).decoder for stream in self.streams}
+
     def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
         """Each stream from its own input, as far as the batch has it."""
         found: dict[str, list[list[Hypothesis]]] = {}
@@ -99,9 +102,9 @@ class MimickingPeers(Peers):
     def mimicry(self, logits: dict[str, torch.Tensor], batch: Batch) -> tuple[torch.Tensor, Stats]:
         """beta times the divergences that `direction` chooses, and all figures of it."""
         targets_BL = with_end(batch["text"], batch["text_lengths"], self.st.eos)
-        kl1, kl2 = divergences(logits["st"], logits["mt"], targets_BL, self.temperature, self.stop_gradient == "target")
-        tokens = (targets_BL != IGNORE).sum()
-        scale = 1 / (tokens if self.length_normalized_loss else len(targets_BL))  # as the reconstruction losses are
+        stop, by_length = self.stop_gradient == "target", self.length_normalized_loss
+        kl1, kl2 = divergences(logits["st"], logits["mt"], targets_BL, self.temperature, stop, by_length)
+        scale = 1 / len(targets_BL)  # as the reconstruction losses are
         terms = {"kl1": kl1 * scale, "kl2": kl2 * scale}
         total = sum((term for name, term in terms.items() if self.direction in ("both", name)), torch.zeros(()))
         stats = {name: term.detach() for name, term in terms.items()}
@@ -129,12 +132,17 @@ def cyclical_beta(t: int, ratio: float, cycle: int) -> float:
 
 
 def divergences(
-    st_BLV: torch.Tensor, mt_BLV: torch.Tensor, targets_BL: torch.Tensor, temperature: float = 1.0, stop: bool = False
+    st_BLV: torch.Tensor,
+    mt_BLV: torch.Tensor,
+    targets_BL: torch.Tensor,
+    temperature: float = 1.0,
+    stop: bool = False,
+    by_length: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """KL(p_mt || p_st) and KL(p_st || p_mt) in float32, summed over the vocabulary and the positions less padding.
 
     Both are of softmax(logits / temperature), times temperature squared, which keeps the size of the gradients.
-    With `stop` no gradient flows into the first distribution of each.
+    With `stop` no gradient flows into the first distribution of each; with `by_length` each utterance's is its mean.
     """
     real_BL = targets_BL != IGNORE
     log_st_BLV, log_mt_BLV = ((x_BLV.float() / temperature).log_softmax(-1) for x_BLV in (st_BLV, mt_BLV))
@@ -142,6 +150,7 @@ def divergences(
     def divergence(first_BLV: torch.Tensor, second_BLV: torch.Tensor) -> torch.Tensor:
         first_BLV = first_BLV.detach() if stop else first_BLV
         each_BL = (first_BLV.exp() * (first_BLV - second_BLV)).sum(-1)
-        return temperature**2 * each_BL.masked_fill(~real_BL, 0.0).sum()
+        each_BL = each_BL.masked_fill(~real_BL, 0.0)
+        return temperature**2 * (each_BL / real_BL.sum(1, keepdim=True) if by_length else each_BL).sum()
 
     return divergence(log_mt_BLV, log_st_BLV), divergence(log_st_BLV, log_mt_BLV)

@@ -66,6 +66,9 @@ class Model(SpeechModel):
             return self.extra_asr_decoder or self.decoder, self.ctc
         return self.decoder, self.st_ctc
 
+    def writers(self) -> dict[str, torch.nn.Module]:
+        return {stream: self.modules_of(stream)[0] for stream in self.streams}
+
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
         memory = self.encode(batch["speech"], batch["speech_lengths"])
         stats: Stats = {}

@@ -40,7 +40,7 @@ class Model(BaseModel):
         passed = [nbest[: self.asr_nbest] for nbest in transcripts]
         flat = [hypothesis for nbest in passed for hypothesis in nbest]
         translated = iter(self.mt.decode(self.as_source(flat, batch["speech"].device), {"mt": options["st"]})["mt"])
-        merged = [self.merge(nbest, [next(translated) for _ in nbest], options["st"].nbest) for nbest in passed]
+        merged = [self.merge(nbest, [next(translated) for _ in nbest], options) for nbest in passed]
         return {"asr": [nbest[: options["asr"].nbest] for nbest in transcripts], "st": merged}
 
     def as_source(self, transcripts: list[Hypothesis], device: torch.device) -> Batch:
@@ -52,15 +52,23 @@ class Model(BaseModel):
             "src_text_lengths": torch.tensor([len(row) for row in rows], device=device),
         }
 
-    def merge(self, transcripts: list[Hypothesis], lists: list[list[Hypothesis]], nbest: int) -> list[Hypothesis]:
+    def merge(
+        self, transcripts: list[Hypothesis], lists: list[list[Hypothesis]], options: dict[str, SearchOptions]
+    ) -> list[Hypothesis]:
         """The best translations over all transcripts of an utterance, each token sequence once."""
-        scored = sorted(
-            (
-                Hypothesis(hypothesis.tokens, hypothesis.score + self.asr_scale * transcript.score)
-                for transcript, found in zip(transcripts, lists, strict=True)
-                for hypothesis in found
-            ),
-            key=lambda hypothesis: -hypothesis.score,
-        )
-        best = {tuple(hypothesis.tokens): hypothesis for hypothesis in reversed(scored)}
-        return sorted(best.values(), key=lambda hypothesis: -hypothesis.score)[:nbest]
+
+        def rank(stream: str, hypothesis: Hypothesis) -> float:
+            return options[stream].rank(hypothesis.score, len(hypothesis.tokens) + 1)  # as its search ranked it
+
+        ranked = []
+        for transcript, found in zip(transcripts, lists, strict=True):
+            for hypothesis in found:
+                # A factor 0 leaves out also a transcript that is impossible.
+                heard = self.asr_scale * rank("asr", transcript) if self.asr_scale else 0.0
+                score = hypothesis.score + (self.asr_scale * transcript.score if self.asr_scale else 0.0)
+                ranked.append((rank("st", hypothesis) + heard, Hypothesis(hypothesis.tokens, score)))
+        ranked.sort(key=lambda pair: -pair[0])
+        best: dict[tuple[int, ...], Hypothesis] = {}
+        for _, hypothesis in ranked:
+            best.setdefault(tuple(hypothesis.tokens), hypothesis)
+        return list(best.values())[: options["st"].nbest]

@@ -38,6 +38,9 @@ class Model(SpeechModel):
         if self.mt.frontend is not None or not isinstance(self.mt.encoder, FullContext):
             raise ValueError("tight: its text encoder must embed words itself and see them all; set mt_peer to that")
 
+    def writers(self) -> dict[str, torch.nn.Module]:
+        return {"st": self.mt.decoder}
+
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
         memory = self.encode(batch["speech"], batch["speech_lengths"])
         ctc_loss = self.ctc_loss(self.ctc, memory, batch["src_text"], batch["src_text_lengths"])

@@ -16,7 +16,8 @@ def smoothed_cross_entropy(
 ) -> torch.Tensor:
     """ESPnet's loss: KL to (1 - smoothing) on the target and the rest spread over the V - 1 others.
 
-    The sum over tokens is divided by the batch size, or by the number of tokens with `by_length`.
+    The sum over tokens, or with `by_length` the mean over those of each utterance, is divided by the batch size. ESPnet
+    takes the mean over all tokens of the batch then, which depends on how batches are divided.
     """
     vocab = logits_BLV.size(-1)
     # torch spreads e over all V tokens, the target included: e = s V / (V - 1) leaves 1 - s on it.
@@ -25,13 +26,15 @@ def smoothed_cross_entropy(
         targets_BL.reshape(-1),
         ignore_index=IGNORE,
         label_smoothing=smoothing * vocab / (vocab - 1),
-        reduction="sum",
+        reduction="none" if by_length else "sum",
     )
-    tokens = (targets_BL != IGNORE).sum()
+    real_BL = targets_BL != IGNORE
     if smoothing > 0:  # the constant that makes it a divergence: minus the entropy of the smoothed target
         entropy = -(1 - smoothing) * math.log(1 - smoothing) - smoothing * math.log(smoothing / (vocab - 1))
-        loss = loss - entropy * tokens
-    return loss / (tokens if by_length else targets_BL.size(0))
+        loss = loss - entropy * (real_BL.flatten() if by_length else real_BL.sum())
+    if by_length:
+        loss = (loss.view_as(targets_BL) / real_BL.sum(1, keepdim=True)).sum()
+    return loss / targets_BL.size(0)
 
 
 def accuracy(logits_BLV: torch.Tensor, targets_BL: torch.Tensor) -> torch.Tensor:

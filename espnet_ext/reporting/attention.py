@@ -6,8 +6,6 @@ B batch (here 1), H heads, L output positions, S places looked at, E width of a 
 import io
 import json
 import math
-import re
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,36 +98,17 @@ def _recording(model: torch.nn.Module, found: Recorded) -> Iterator[None]:
             del module.attend
 
 
-def by_stream(recorded: Recorded, tokens: dict[str, list[int]]) -> dict[str, list[torch.Tensor]]:
-    """The layers of each stream. A decoder writes one stream each time that it is gone through: the first in the order
-    of streams that has as many positions."""
+def by_stream(model: Any, recorded: Recorded, tokens: dict[str, list[int]]) -> dict[str, list[torch.Tensor]]:
+    """The layers of the decoder that writes each stream; one that writes both has them one after the other, padded."""
+    names = {module: name for name, module in model.named_modules()}
+    decoders = {stream: f"{names[decoder]}." for stream, decoder in model.writers().items()}
     layers: dict[str, list[torch.Tensor]] = {}
-    times: Counter[str] = Counter()
-    passes: dict[tuple[str, int], str | None] = {}
-    for name, weights_LS in side_by_side(recorded, tokens):
-        decoder = re.split(r"\.\d+\.", name)[0]
-        times[name] += 1
-        key = decoder, times[name]
-        if key not in passes:
-            fitting = (s for s, ids in tokens.items() if s not in layers and len(ids) + 1 == len(weights_LS))
-            passes[key] = next(fitting, None)  # the end token is one more
-        stream = passes[key]
-        if stream is not None:
-            layers.setdefault(stream, []).append(weights_LS)
+    first_pass = dict(reversed(recorded))  # of a decoder that two peers share: the peer that hears comes first
+    for name in dict(recorded):
+        written = [stream for stream in tokens if name.startswith(decoders.get(stream, "-"))]
+        for stream, part_LS in zip(written, first_pass[name].chunk(max(1, len(written))), strict=False):
+            layers.setdefault(stream, []).append(part_LS[: len(tokens[stream]) + 1])  # the end token is one more
     return {stream: layers[stream] for stream in tokens if stream in layers}
-
-
-def side_by_side(recorded: Recorded, tokens: dict[str, list[int]]) -> Recorded:
-    """A pass over both streams at once, which puts one after the other at the longer one's length, as two passes."""
-    lengths = [len(ids) + 1 for ids in tokens.values()]
-    parts: Recorded = []
-    for name, weights_LS in recorded:
-        if len(lengths) == 2 and len(weights_LS) == 2 * max(lengths):
-            halves = weights_LS.chunk(2)
-            parts += [(name, half_LS[:length]) for half_LS, length in zip(halves, lengths, strict=True)]
-        else:
-            parts.append((name, weights_LS))
-    return parts
 
 
 def _draw(
@@ -137,7 +116,7 @@ def _draw(
 ) -> bytes:
     from matplotlib.figure import Figure
 
-    shown = by_stream(recorded, tokens)
+    shown = by_stream(experiment.model, recorded, tokens)
     columns = max(map(len, shown.values()))
     heights = [1.2 + 0.17 * (len(tokens[stream]) + 1) for stream in shown]
     figure = Figure(figsize=(1.5 + 2.6 * columns, sum(heights)), dpi=80, layout="constrained")

@@ -82,9 +82,13 @@ class Beam:
 
     def expand(self, logp_BKV: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """The candidates that each hypothesis has: the scores that they would bring it to, and their tokens."""
+        if self.options.ctc_weight == 1:
+            logp_BKV = torch.zeros_like(logp_BKV)  # what the decoder says counts for nothing, be it impossible
         if self.any_shortest:
             early_B = self.shortest_B > length
             logp_BKV[:, :, self.end] = logp_BKV[:, :, self.end].masked_fill(early_B[:, None], -math.inf)
+        if self.ctc is not None and self.options.ctc_weight == 1:
+            return self.expand_by_ctc(logp_BKV, self.ctc)
         if self.ctc is not None:
             return self.expand_with_ctc(logp_BKV, self.ctc)
         # The best K of all are among the best K of each hypothesis.
@@ -98,12 +102,18 @@ class Beam:
         part_BKC, tokens_BKC = top(weighted_BKV, int(PRE_BEAM * options.beam))
         part_BKC = part_BKC.masked_fill(tokens_BKC == self.end, -math.inf)  # it has its own column, the last
         tokens_BKC = torch.cat([tokens_BKC, torch.full_like(tokens_BKC[:, :, :1], self.end)], dim=2)
-        part_BKC = torch.cat([part_BKC, weighted_BKV[:, :, self.end :][:, :, :1].nan_to_num(-math.inf)], dim=2)
+        part_BKC = torch.cat([part_BKC, possible(weighted_BKV[:, :, self.end :][:, :, :1])], dim=2)
         ctc_BKC = ctc.step(tokens_BKC, self.end)
         return part_BKC + options.ctc_weight * ctc_BKC + self.scores_BK[:, :, None], tokens_BKC
 
+    def expand_by_ctc(self, allowed_BKV: Tensor, ctc: CTCPrefix) -> tuple[Tensor, Tensor]:
+        """As `expand`, of all tokens: no decoder chooses among them. `allowed_BKV` is 0 or -inf."""
+        tokens_BKV = torch.arange(allowed_BKV.size(2), device=allowed_BKV.device).expand_as(allowed_BKV)
+        total_BKV = allowed_BKV + ctc.step(tokens_BKV, self.end) + (self.scores_BK + self.options.penalty)[:, :, None]
+        return total_BKV, tokens_BKV
+
     def rank(self, score: float, length: int) -> float:
-        return score / length**self.options.length_norm
+        return self.options.rank(score, length)
 
     def ranks(self) -> Tensor:
         """(B, K): by what the hypotheses of the last choice rank, those that it ended included."""
@@ -177,8 +187,13 @@ def top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     count = min(count, values.size(-1))
     best, places = values.topk(count, dim=-1)
     if bool(best.isnan().any()):  # topk puts NaN first, so none hides
-        best, places = values.nan_to_num(-math.inf, posinf=-math.inf).topk(count, dim=-1)
+        best, places = possible(values).topk(count, dim=-1)
     return best, places
+
+
+def possible(scores: Tensor) -> Tensor:
+    """NaN and infinity become -inf, which says impossible, and is not to become the lowest finite number."""
+    return scores.nan_to_num(-math.inf, posinf=-math.inf, neginf=-math.inf)
 
 
 def remaining_rows(done_B: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ class CTCPrefix:
         self.psi_BKC = torch.where(candidates_BKC == end, whole_BK1, psi_BKC)
         self.candidates_BKC = candidates_BKC
         gain_BKC = (self.psi_BKC - self.psi_BK[:, :, None]).masked_fill(self.bad_B[:, None, None], -math.inf)
-        return gain_BKC.nan_to_num(-math.inf).float()  # NaN: -inf after -inf
+        return gain_BKC.nan_to_num(-math.inf, neginf=-math.inf).float()  # NaN: -inf after -inf
 
     def select(self, chosen_BK: Tensor) -> tuple[Tensor, Tensor]:
         """Go on with these of the (K * C) continuations just scored; returns their tokens and their parents."""

@@ -53,6 +53,10 @@ class SearchOptions:
         """The same for a search that tells after every step what it has."""
         return WatchedOptions(**{f.name: getattr(self, f.name) for f in fields(self)}, on_step=on_step)
 
+    def rank(self, score: float, length: int) -> float:
+        """By what hypotheses of so many tokens, the end included, are compared."""
+        return score / length**self.length_norm
+
     def longest(self, frames: int) -> int:
         """The largest number of tokens for a memory of so many frames."""
         if self.max_ratio < 0:
