@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from espnet_ext.data import segment_yaml
+from espnet_ext.training.config import read_config
 from tests.support.recipe_copy import TINY, RecipeCopy, table, write_wav
 
 V1 = "- {{duration: {1:.6f}, offset: {0:.6f}, rW: 9, uW: 0, speaker_id: {3}, wav: {2}}}"
@@ -157,3 +158,12 @@ def test_all_stages_run(recipe: RecipeCopy, tmp_path: Path) -> None:
     assert (recipe.folder / "report.en-de.html").stat().st_size > 10_000
     for hypotheses in ("e2e/tst-COMMON/hyp.st", "mutual/tst-COMMON/hyp.st", "mutual/tst-COMMON/hyp.mt"):
         assert len(table(recipe.folder / "exp/en-de" / hypotheses)) == 10
+
+
+def test_every_speech_translator_begins_with_the_same_parts():
+    """With a trained decoder `mtl` would be ahead of e2e, distill and mutual."""
+    folder = Path(__file__).parents[1] / "egs/must_c/conf"
+    starts = {name: read_config(folder / f"{name}.yaml")["init"] for name in ("e2e", "mtl", "distill", "mutual")}
+    assert starts["e2e"] == {"encoder": "asr"} and starts["distill"] == starts["mutual"]
+    assert starts["mutual"] == {"st.encoder": "asr", "mt": "mt"}  # which holds no part of st
+    assert starts["mtl"] == {"st.encoder": "asr", "mt.encoder": "mt"}  # mt.decoder is st.decoder

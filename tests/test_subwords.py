@@ -81,6 +81,12 @@ def test_size_counts_every_token(tmp_path: Path) -> None:
     assert [Subwords(folder / name).size for name in ("de", "en", "de-en")] == [60, 60, 60]
 
 
+def test_the_joint_model_may_be_of_another_type(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make(tmp_path, "--vocab_size", "60", "--joint", "--joint_type", "bpe", en=TEXT["en"], de=TEXT["de"])
+    said = capsys.readouterr().err
+    assert said.count(" unigram tokens") == 2 and "de-en: 60 bpe tokens" in said
+
+
 def test_the_joint_model_may_be_larger(tmp_path: Path) -> None:
     sizes = "--vocab_size", "60", "--joint", "--joint_vocab_size", "80"
     folder = make(tmp_path, "--type", "bpe", *sizes, en=TEXT["en"], de=TEXT["de"])

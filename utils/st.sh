@@ -27,6 +27,7 @@ augment=             # Augmented copies of the training set, such as "speed:0.9,
 vocab_size=4000      # Sub-words of a vocabulary; char takes every character.
 joint_vocab_size=    # Sub-words of the vocabulary of both languages together; empty means vocab_size.
 subword_type=unigram # unigram, bpe or char.
+joint_subword_type=  # Of the vocabulary of both languages together; empty means subword_type.
 seeds=               # Seeds to train with, such as "1 2 3": the first in the folder of the experiments, seed N in seedN/.
 once=                # Of these systems, those trained with the first seed only; the other seeds start from them.
 vary=                # Train, decode and score one system for each value of an option, such as "model_conf.wait_k=0,1,3".
@@ -133,7 +134,7 @@ fi
 
     stage 5 "sub-words" python3 -m espnet_ext.data.subwords "$dump/subwords" --joint --langs "$src_lang" "$tgt_lang" \
         --data "$data/$train_set" ${more_text:+--extra_data "$data/$more_text"} \
-        --type "$subword_type" "${subword_size[@]}"
+        --type "$subword_type" ${joint_subword_type:+--joint_type "$joint_subword_type"} "${subword_size[@]}"
 
     for name in "${speech_sets[@]}" $mt_train_set; do
         stage 6 "text index of $name" python3 -m espnet_ext.data.text "$data/$name" "$dump/$name"

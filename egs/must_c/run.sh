@@ -10,5 +10,6 @@ exec ../../utils/st.sh \
     --valid_set dev \
     --test_sets "tst-COMMON tst-HE" \
     --vocab_size 8000 \
+    --joint_subword_type bpe \
     --score_args "--lowercase --remove_punctuation" \
     -- "$@"

@@ -242,26 +242,28 @@ def thinned(paths: Sequence[Path], limit: int = SENTENCES) -> Iterator[str]:
 def make(folder: Path, data: Sequence[Path], langs: Sequence[str], args: argparse.Namespace) -> None:
     """One model over the text of `langs`, unless it is there already."""
     langs = sorted(langs)
-    size = args.joint_vocab_size or args.vocab_size if len(langs) > 1 else args.vocab_size
+    joint = len(langs) > 1
+    size = args.joint_vocab_size or args.vocab_size if joint else args.vocab_size
+    kind = args.joint_type or args.type if joint else args.type
     paths = [path for lang in langs for d in data if (path := d / f"text.{lang}").exists()]
     missing = [lang for lang in langs if not any((d / f"text.{lang}").exists() for d in data)]
     if missing:
         raise FileNotFoundError(f"no text.{missing[0]} in {', '.join(map(str, data))}; is --langs right?")
     output = folder / "-".join(langs)
-    settings = {"type": args.type, "size": size, "coverage": args.character_coverage, "langs": langs}
+    settings = {"type": kind, "size": size, "coverage": args.character_coverage, "langs": langs}
     stamp = Stamp(output, paths, **settings)
     if stamp.is_current():
         return
     with stamp.making(), atomic_folder(output) as temporary:
         try:
-            train(temporary, thinned(paths), langs, size, args.type, args.character_coverage)
+            train(temporary, thinned(paths), langs, size, kind, args.character_coverage)
         except ValueError as error:
             message = str(error).replace(str(temporary), str(output))
             if len(langs) > 1:
                 message = message.replace("--vocab_size", "--joint_vocab_size")
             raise ValueError(message) from None
     lines = sum(1 for path in paths for _ in read_table(path))
-    print(f"{output}: {Subwords(output).size} {args.type} tokens, from {lines:,} lines", file=sys.stderr)
+    print(f"{output}: {Subwords(output).size} {kind} tokens, from {lines:,} lines", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -274,6 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--vocab_size", type=int, help="tokens, special ones included (char: all characters)")
     parser.add_argument("--joint_vocab_size", type=int, help="tokens of the joint model, if not VOCAB_SIZE")
     parser.add_argument("--type", choices=TYPES, default="unigram")
+    parser.add_argument("--joint_type", choices=TYPES, help="of the joint model, if not TYPE")
     parser.add_argument("--character_coverage", type=float, default=1.0, help="share of the text not to be <unk>")
     args = parser.parse_args(arguments)
     groups = [[lang] for lang in dict.fromkeys(args.langs)]
