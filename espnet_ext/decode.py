@@ -91,7 +91,8 @@ def entry(hypothesis: Hypothesis, text: str) -> dict[str, Any]:
     """One line's worth of an n-best list; JSON has no -inf, so an impossible hypothesis has no score."""
     score = hypothesis.score if hypothesis.score > float("-inf") else None
     line = {"text": text, "score": score, "tokens": hypothesis.tokens}
-    return line | ({"delays": hypothesis.delays} if hypothesis.delays else {})
+    line |= {"delays": hypothesis.delays} if hypothesis.delays else {}
+    return line | ({"cut": True} if hypothesis.cut else {})
 
 
 def plan(settings: Settings, data: Any, shards: int, bins: int, batch_size: int) -> list[list[list[int]]]:
@@ -173,6 +174,7 @@ def write_results(
         "decode_seconds": sum(shard["seconds"] for shard in shards),  # of all jobs together, without loading
         "peak_memory_mb": max((shard["peak_memory_mb"] for shard in shards), default=None),
         "empty": empty,
+        "cut": {stream: sum("cut" in found[key][stream][0] for key in keys) for stream in streams},
         "jobs": args.nj,
         "parameters": sum(p.numel() for p in model.parameters()),
         "options": {**settings.search, "dtype": settings.dtype, "device": settings.device},

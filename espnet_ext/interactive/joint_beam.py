@@ -69,6 +69,11 @@ class Side:
         tokens: list[int] = self.beam.tokens_BKL[row, k].tolist()
         return tokens[: tokens.index(self.beam.end)] if self.beam.end in tokens else tokens
 
+    def hypothesis(self, row: int, k: int) -> Hypothesis:
+        """Of a pair whose sides have both ended."""
+        cut = self.beam.end not in self.beam.tokens_BKL[row, k]
+        return Hypothesis(self.tokens(row, k), float(self.beam.scores_BK[row, k]), cut=cut)
+
     def keep(self, rows: Tensor) -> None:
         self.over_BK, self.counts_BK = self.over_BK[rows], self.counts_BK[rows]
 
@@ -133,7 +138,7 @@ class SummedPairs(Pairs):
 
     def collect(self, row: int, k: int, rank: float) -> None:
         utterance = int(self.beams[0].utterances_B[row])
-        found = [Hypothesis(side.tokens(row, k), float(side.beam.scores_BK[row, k])) for side in self.sides]
+        found = [side.hypothesis(row, k) for side in self.sides]
         best = self.ended[utterance]
         best.append((rank, (found[0], found[1])))
         best.sort(key=lambda pair: -pair[0])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from espnet_ext.infra.languages import error_metric
+from espnet_ext.reporting.cautions import unlike, warnings
 from espnet_ext.scoring.metrics import LOWER_IS_BETTER
 from espnet_ext.scoring.results import Experiments, read_result, read_significance
 from espnet_ext.scoring.significance import TEST
@@ -16,6 +17,7 @@ LATENCY_COLUMNS = ("al", "laal", "cw", "length_ratio")
 NOT_ORDERED = ("length_ratio",)  # neither more nor less is better
 DECIMALS = {"length_ratio": 2}
 NOTHING = "-"
+UNLIKE = "†"  # of a system made unlike its neighbours
 FORMATS = {"none": "fp32"}  # what run.json calls otherwise
 MARKS = (
     f"Letters: the systems that this one beats, small for p < 0.05 and capital for p < 0.01 ({TEST}). p says what "
@@ -36,6 +38,11 @@ class Row:
     system: str
     letter: str  # empty where no mark refers to the row
     cells: list[Cell]
+    mark: str = ""  # UNLIKE where it was made unlike its neighbours
+
+    @property
+    def name(self) -> str:
+        return self.system + self.mark
 
 
 @dataclass
@@ -82,16 +89,22 @@ def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
     columns += [(s, name) for s in ("st", "mt") for name in LATENCY_COLUMNS if name in comparison.get(s, {})]
     table = Table(test_set, ["System", *(f"{s.upper()} {METRIC_NAMES[m]}" for s, m in columns)], [])
     table.header += ["Parameters", "Training", "Utterances/s"]
+    different = unlike(results)
     columns_cells = {(s, m): score_cells(comparison[s][m], m, letters) for s, m in columns}
     for system, result in results.items():
         cells = [columns_cells[column].get(system, Cell(NOTHING)) for column in columns]
         cells += [Cell(count(result["parameters"])), Cell(duration(result["training_seconds"]))]
         cells.append(Cell(rate(result["utterances_per_second"])))
-        table.rows.append(Row(system, letters[system], cells))
+        table.rows.append(Row(system, letters[system], cells, UNLIKE if system in different else ""))
     for stream, metric in columns:
         table.signatures[f"{stream.upper()} {METRIC_NAMES[metric]}"] = comparison[stream][metric]["signature"]
-    table.footnotes = origins(results)
+    table.footnotes = [*cautions(results, different), *origins(results)]
     return table
+
+
+def cautions(results: dict[str, dict[str, Any]], different: dict[str, list[str]]) -> list[str]:
+    """What marks and scores alone would not say."""
+    return [*(f"{UNLIKE} {system}: {', '.join(what)}." for system, what in different.items()), *warnings(results)]
 
 
 def score_cells(compared: dict[str, Any], metric: str, letters: dict[str, str]) -> dict[str, Cell]:
@@ -177,11 +190,12 @@ def as_text(table: Table) -> str:
     lines = [table.header]
     for row in table.rows:
         scores = [_with_interval(table, cell) + (f" {cell.marks}" if cell.marks else "") for cell in row.cells]
-        lines.append([f"{row.letter} {row.system}".strip(), *scores])
+        lines.append([f"{row.letter} {row.name}".strip(), *scores])
     widths = [max(len(line[i]) for line in lines) for i in range(len(table.header))]
     body = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     body.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join([table.heading, *body, table.full_note if table.shows_interval else table.note])
+    notes = [note for note in table.footnotes if note.startswith((UNLIKE, "WARNING"))]
+    return "\n".join([table.heading, *body, table.full_note if table.shows_interval else table.note, *notes])
 
 
 def _with_interval(table: Table, cell: Cell) -> str:
@@ -195,7 +209,7 @@ def as_markdown(tables: list[Table], title: str, about: str) -> str:
         lines = [table.header, ["---", *["---:"] * (len(table.header) - 1)]]
         for row in table.rows:
             letter = f"<sup>{row.letter}</sup> " if row.letter else ""
-            lines.append([letter + row.system, *(_markdown_cell(table, cell) for cell in row.cells)])
+            lines.append([letter + row.name, *(_markdown_cell(table, cell) for cell in row.cells)])
         parts += [f"## {table.heading}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
         parts.append(table.full_note if table.shows_interval else table.note)
         if table.signatures:

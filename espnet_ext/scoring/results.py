@@ -107,7 +107,7 @@ def _inputs(where: Experiments, systems: list[str], test_set: str) -> list[Path]
         folder = where.result(system, test_set)
         paths += [folder / f"hyp.{stream}" for stream in where.streams(system, test_set)]
         paths += [delays_file(folder, stream) for stream in where.streams(system, test_set)]
-        paths += [folder / "decode.json", where.exp / system / "run.json"]
+        paths += [folder / "decode.json", where.exp / system / "run.json", where.exp / system / "history.jsonl"]
     for lang in (where.src_lang, where.tgt_lang):
         paths += reference_files(where.data / test_set, lang)
     return [path for path in paths if path.exists()]
@@ -140,7 +140,11 @@ def _score_stream(
         for system, found in rows.items():
             scores[system][stream] |= found
     for system, texts in hypotheses.items():
-        scores[system][stream]["empty_hypotheses"] = sum(not text.strip() for text in texts)
+        scores[system][stream] |= {
+            "empty_hypotheses": sum(not text.strip() for text in texts),
+            "different_outputs": len(set(texts)),
+            "different_references": len(set(references[0])),
+        }
         if stream == "asr":
             errors = ErrorRate("word" if error_metric(where.src_lang) == "wer" else "character", references, options)
             with atomic_open(where.result(system, test_set) / "alignment.asr") as stream_out:
@@ -166,11 +170,19 @@ def _result(where: Experiments, system: str, test_set: str, scores: dict[str, An
         "utterances_per_second": count / took if took else None,
         "parameters": decode.get("parameters", run.get("parameters")),
         "training_seconds": run.get("training_seconds"),
+        "epochs": epochs_of(where.exp / system),
+        "cut": decode.get("cut", {}),
         "commit": decode.get("commit"),
         "seed": decode.get("seed"),
         "trained": {key: run[key] for key in TRAINED_BY if key in run},
         "decode_options": decode.get("options", {}),
     }
+
+
+def epochs_of(system: Path) -> int | None:
+    """How many epochs it was trained; none of what is not trained or comes from elsewhere."""
+    history = system / "history.jsonl"
+    return len(history.read_text(encoding="utf-8").splitlines()) if history.exists() else None
 
 
 def read_json(path: Path) -> Any:

@@ -135,11 +135,10 @@ class Beam:
         """Store hypotheses that have ended; only the n best of an utterance stay."""
         for row, k in ended_BK.nonzero().tolist():
             tokens = self.tokens_BKL[row, k].tolist()
-            if tokens[-1] == self.end:
-                tokens.pop()
-            hypothesis = Hypothesis(tokens, float(scores_BK[row, k]))
+            cut = tokens[-1] != self.end
+            hypothesis = Hypothesis(tokens if cut else tokens[:-1], float(scores_BK[row, k]), cut=cut)
             best = self.ended[int(self.utterances_B[row])]
-            best.append((self.rank(hypothesis.score, len(tokens) + 1), hypothesis))
+            best.append((self.rank(hypothesis.score, len(hypothesis.tokens) + 1), hypothesis))
             best.sort(key=lambda pair: -pair[0])
             del best[self.options.nbest :]
             if len(best) == self.options.nbest:

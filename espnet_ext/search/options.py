@@ -94,6 +94,7 @@ class Hypothesis:
     tokens: list[int] = field(default_factory=list)
     score: float = float("-inf")
     delays: dict[str, Any] = field(default_factory=dict)  # of simultaneous translation: what had been read, and when
+    cut: bool = field(default=False, compare=False)  # it ends at the limit of length, not by itself
 
 
 def stream_options(

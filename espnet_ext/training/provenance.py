@@ -13,19 +13,26 @@ from espnet_ext.training.errors import TrainError
 PACKAGES = ("torch", "espnet", "numpy", "sentencepiece")
 
 
-def commit() -> str:
-    """The commit of this code, with `+changes` if files differ from it; `unknown` outside a repository."""
-    here = Path(__file__).parent
+STATE = {
+    "": ["rev-parse", "HEAD"],
+    "+changes": ["status", "--porcelain", "--untracked-files=no"],
+    "+untracked": ["ls-files", "--others", "--exclude-standard", "--", ":(top)*.py", ":(top)*.sh"],
+}
+
+
+def commit(here: Path = Path(__file__).parent) -> str:
+    """The commit of this code, with `+changes` if files differ from it and `+untracked` if there is code beside it;
+    `unknown` outside a repository."""
     try:
-        found = [
-            subprocess.run(
+        found = {
+            mark: subprocess.run(
                 ["git", "-C", str(here), *command], capture_output=True, text=True, check=True
             ).stdout.strip()
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        ]
+            for mark, command in STATE.items()
+        }
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return found[0] + ("+changes" if found[1] else "")
+    return found.pop("") + "".join(mark for mark, files in found.items() if files)
 
 
 def versions() -> dict[str, str]:
