@@ -90,7 +90,7 @@ def decode_shard(settings: Settings, path: Path, batches: list[list[int]]) -> No
 def entry(hypothesis: Hypothesis, text: str) -> dict[str, Any]:
     """One line's worth of an n-best list; JSON has no -inf, so an impossible hypothesis has no score."""
     score = hypothesis.score if hypothesis.score > float("-inf") else None
-    line = {"text": text, "score": score, "tokens": hypothesis.tokens}
+    line: dict[str, Any] = {"text": text, "score": score, "tokens": hypothesis.tokens}
     line |= {"delays": hypothesis.delays} if hypothesis.delays else {}
     return line | ({"cut": True} if hypothesis.cut else {})
 

@@ -66,7 +66,9 @@ class Model(BaseModel):
                 # A factor 0 leaves out also a transcript that is impossible.
                 heard = self.asr_scale * rank("asr", transcript) if self.asr_scale else 0.0
                 score = hypothesis.score + (self.asr_scale * transcript.score if self.asr_scale else 0.0)
-                ranked.append((rank("st", hypothesis) + heard, Hypothesis(hypothesis.tokens, score, cut=hypothesis.cut)))
+                ranked.append(
+                    (rank("st", hypothesis) + heard, Hypothesis(hypothesis.tokens, score, cut=hypothesis.cut))
+                )
         ranked.sort(key=lambda pair: -pair[0])
         best: dict[tuple[int, ...], Hypothesis] = {}
         for _, hypothesis in ranked:
