@@ -24,42 +24,42 @@ from espnet_ext.nn.subsampling import INPUT_LAYERS
 SLICE_FRAMES = 1000  # of an input that is convolved at once
 
 
-class Mended(nn.Module):
+class PaddingSafeEncoder(nn.Module):
     """What every encoder shares: our input layers beside ESPnet's, lengths that follow the convolutions."""
 
-    embed: Any
+    embed: Any  # the input layer
+    positions_per_block = False  # whether positions are added to blocks, not by the input layer
 
     def __init__(
         self, input_size: int, output_size: int = 256, input_layer: str | None = "conv2d", **conf: Any
     ) -> None:
-        ours = INPUT_LAYERS.get(input_layer or "")
-        super().__init__(
-            input_size=input_size, output_size=output_size, input_layer="linear" if ours else input_layer, **conf
-        )
+        make_input_layer = INPUT_LAYERS.get(input_layer or "")  # one of ours
+        espnets = "linear" if make_input_layer else input_layer
+        super().__init__(input_size=input_size, output_size=output_size, input_layer=espnets, **conf)
         if getattr(self, "interctc_layer_idx", []):
             raise ValueError("interctc_layer_idx: intermediate CTC is not offered; remove it from encoder_conf")
-        if ours:
-            # The last part of ESPnet's `linear` layer adds positions, except in encoders that add them per block.
-            position = nn.Identity() if hasattr(self, "pos_enc") else self.embed[-1]
-            self.embed = ours(input_size, output_size, position)
-        self.ours = ours is not None
+        self.follows_lengths = make_input_layer is not None
+        if make_input_layer:
+            # The last part of ESPnet's `linear` layer adds the positions.
+            add_positions = nn.Identity() if self.positions_per_block else self.embed[-1]
+            self.embed = make_input_layer(input_size, output_size, add_positions)
+        self.input_kernels = [] if make_input_layer else kernels_and_strides(self.embed)
         self.convolutions = PaddingFreeConvolutions(self.encoders)
         use_sdpa(self.encoders)
 
-    def enter(self, xs: torch.Tensor, lengths_B: torch.Tensor) -> tuple[Any, torch.Tensor]:
+    def embed_input(self, xs: torch.Tensor, lengths_B: torch.Tensor) -> tuple[Any, torch.Tensor]:
         """The input layer, with the length that each utterance would have alone."""
-        if self.ours:
+        if self.follows_lengths:
             return self.embed(xs, lengths_B)
-        if not hasattr(self.embed, "conv"):
+        if not self.input_kernels:
             return xs if self.embed is None else self.embed(xs), lengths_B
         needed = 1
-        for conv in reversed([m for m in self.embed.conv if hasattr(m, "stride")]):
-            needed = (needed - 1) * conv.stride[0] + conv.kernel_size[0]
+        for kernel, stride in reversed(self.input_kernels):
+            needed = (needed - 1) * stride + kernel
         if xs.size(1) < needed:  # only when the whole batch is so short
             xs = nn.functional.pad(xs, (0, 0, 0, needed - xs.size(1)))
-        for conv in self.embed.conv:
-            if hasattr(conv, "stride"):
-                lengths_B = (lengths_B - conv.kernel_size[0]) // conv.stride[0] + 1
+        for kernel, stride in self.input_kernels:
+            lengths_B = (lengths_B - kernel) // stride + 1
         return self.convolve(xs), lengths_B.clamp(min=1)
 
     def convolve(self, x_BTF: torch.Tensor) -> Any:
@@ -77,13 +77,19 @@ class Mended(nn.Module):
         return torch.cat(slices)
 
 
-class FullContext(Mended):
+def kernels_and_strides(input_layer: Any) -> list[tuple[int, int]]:
+    """Of the convolutions over time of an input layer of ESPnet's; none where it does not subsample."""
+    layers = getattr(input_layer, "conv", ())
+    return [(m.kernel_size[0], m.stride[0]) for m in layers if isinstance(m, nn.Conv1d | nn.Conv2d)]
+
+
+class FullContext(PaddingSafeEncoder):
     """Encoders whose every frame sees the whole utterance."""
 
     def forward(
         self, xs_pad: torch.Tensor, ilens: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor, None]:
-        return self.blocks(*self.enter(xs_pad, ilens))
+        return self.blocks(*self.embed_input(xs_pad, ilens))
 
     def blocks(self, xs: Any, lengths_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         """All that follows the input layer."""
@@ -114,17 +120,19 @@ class EBranchformerEncoder(FullContext, EspnetEBranchformer):
     pass
 
 
-class BlockContext(Mended):
+class BlockContext(PaddingSafeEncoder):
     """Streaming encoders: every frame sees its block and, through a context vector, the blocks before it.
 
     ESPnet cuts the blocks by the longest utterance of the batch, so a short one gets other blocks than alone;
     here each utterance has its own last block. Decoding as a stream (`infer_mode`) stays ESPnet's.
     """
 
+    positions_per_block = True
+
     def forward_train(
         self, xs_pad: torch.Tensor, ilens: torch.Tensor, prev_states: Any = None
     ) -> tuple[torch.Tensor, torch.Tensor, None]:
-        x_BTD, lengths_B = self.enter(xs_pad, ilens)
+        x_BTD, lengths_B = self.embed_input(xs_pad, ilens)
         x_BTD = zero_padding(x_BTD, length_mask(lengths_B, x_BTD.size(1)))
         if self.block_size == 0 or x_BTD.size(1) <= self.block_size:
             y_BTD = self.whole(x_BTD, lengths_B)
@@ -170,9 +178,9 @@ class BlockContext(Mended):
         mask_BNSS[..., 1:, : block + 1] = True
         mask_BNSS = mask_BNSS.expand(x_BTD.size(0), blocks, -1, -1).contiguous()
         y_BNSD = self.encoders(x_BNSD, mask_BNSS, False, x_BNSD)[0].reshape(x_BNSD.shape)
-        return self.pick(y_BNSD, last_B, x_BTD.size(1))
+        return self.frames_of_blocks(y_BNSD, last_B, x_BTD.size(1))
 
-    def pick(self, y_BNSD: torch.Tensor, last_B: torch.Tensor, size: int) -> torch.Tensor:
+    def frames_of_blocks(self, y_BNSD: torch.Tensor, last_B: torch.Tensor, size: int) -> torch.Tensor:
         """Each frame's output from the block that has it between past and look-ahead."""
         past = self.block_size - self.hop_size - self.look_ahead
         frame_T = torch.arange(size, device=y_BNSD.device)

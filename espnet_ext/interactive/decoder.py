@@ -91,7 +91,7 @@ class InteractiveLayer(DecoderLayer):
         weights_BHRS = drop(weights_BHRS, own.dropout_rate if self.training else 0.0)
         read = [(weights_BHRS * share) @ v_BHSE for share in visible.shares]
         read_BHRE = read[0] if len(read) == 1 else self.fusion(*read)
-        return self.after(x_BRD, self.norm1, own.linear_out(own.merge(read_BHRE)))
+        return self.after(x_BRD + self.dropout(own.linear_out(own.merge(read_BHRE))), self.norm1)
 
 
 class InteractiveDecoder(TransformerDecoder):

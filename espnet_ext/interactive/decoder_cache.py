@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from espnet_ext.interactive.decoder import InteractiveDecoder, InteractiveLayer
-from espnet_ext.interactive.two_streams import Each
+from espnet_ext.interactive.pairs import Each
 from espnet_ext.nn.decoder_cache import LayerCache, Memories, Slots, add_slots, read, select
 
 

@@ -8,52 +8,52 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from espnet_ext.interactive.two_streams import Each, Pairs, PairScorer, Partial
-from espnet_ext.search.beam import Beam, end_detected, top
+from espnet_ext.interactive.pairs import Each, Pairs, PairScorer, Partial
+from espnet_ext.search.beam import Beam, top
+from espnet_ext.search.hypotheses import NBest, listed
 from espnet_ext.search.options import Hypothesis
 
-Pair = tuple[float, tuple[Hypothesis, Hypothesis]]
+Pair = tuple[Hypothesis, Hypothesis]
 
 
 class Side:
     """One half of every pair: it goes on in the stream's `Beam`, has ended, or has not begun."""
 
     def __init__(self, beam: Beam) -> None:
-        self.beam = beam
-        self.over_BK = torch.zeros_like(beam.scores_BK, dtype=torch.bool)
-        self.counts_BK = torch.zeros_like(beam.scores_BK)  # tokens, the end included
+        self.beam, self.living = beam, beam.living
+        self.over_BK = torch.zeros_like(self.living.scores_BK, dtype=torch.bool)
+        self.counts_BK = torch.zeros_like(self.living.scores_BK)  # tokens, the end included
 
     def expand(self, logp_BKV: Tensor | None) -> Tensor:
         """(B, K, C): what each candidate would bring the side to; it stays where it is if it does not go on."""
         beam = self.beam
         self.tokens_BKC: Tensor | None = None
         if logp_BKV is None:
-            return beam.scores_BK[:, :, None]
-        total_BKC, tokens_BKC = beam.expand(logp_BKV, beam.tokens_BKL.size(2))
+            return self.living.scores_BK[:, :, None]
+        total_BKC, tokens_BKC = beam.expand(logp_BKV)
         self.width = tokens_BKC.size(2)
         total_BKC, self.place_BKC = top(total_BKC, beam.options.beam)
         over_BK1 = self.over_BK[:, :, None]
         self.tokens_BKC = tokens_BKC.gather(2, self.place_BKC).masked_fill(over_BK1, beam.end)
         total_BKC = total_BKC.masked_fill(over_BK1, -math.inf)
-        total_BKC[:, :, 0] = total_BKC[:, :, 0].where(~self.over_BK, beam.scores_BK)
+        total_BKC[:, :, 0] = total_BKC[:, :, 0].where(~self.over_BK, self.living.scores_BK)
         return total_BKC
 
     def choose(self, parents_BK: Tensor, candidates_BK: Tensor, scores_BK: Tensor) -> Tensor | None:
         """Go on with these candidates of these pairs; returns their tokens if the side has any."""
-        beam, length = self.beam, self.beam.tokens_BKL.size(2)
-        beam.scores_BK = scores_BK
-        beam.tokens_BKL = beam.tokens_BKL.gather(1, parents_BK[:, :, None].expand(-1, -1, length))
+        beam = self.beam
+        self.living.scores_BK = scores_BK
         self.over_BK, self.counts_BK = self.over_BK.gather(1, parents_BK), self.counts_BK.gather(1, parents_BK)
         if self.tokens_BKC is None:
+            self.living.follow(parents_BK, None)
             return None
-        candidates = self.tokens_BKC.size(2)
-        index_BK = parents_BK * candidates + candidates_BK
+        index_BK = parents_BK * self.tokens_BKC.size(2) + candidates_BK
         tokens_BK = self.tokens_BKC.flatten(1).gather(1, index_BK)
         if beam.ctc is not None:
             beam.ctc.select(parents_BK * self.width + self.place_BKC.flatten(1).gather(1, index_BK))
-        beam.tokens_BKL = torch.cat([beam.tokens_BKL, tokens_BK[:, :, None]], dim=2)
+        self.living.follow(parents_BK, tokens_BK)
         self.counts_BK = self.counts_BK + ~self.over_BK
-        cut_BK = ~self.over_BK & (tokens_BK != beam.end) & (beam.longest_B == length + 1)[:, None]
+        cut_BK = ~self.over_BK & (tokens_BK != beam.end) & (beam.longest_B == self.living.length)[:, None]
         self.counts_BK += cut_BK  # as elsewhere, what is cut at the limit counts an end too
         self.over_BK = self.over_BK | cut_BK | (tokens_BK == beam.end)
         return tokens_BK
@@ -61,18 +61,18 @@ class Side:
     def bound(self) -> Tensor:
         """(B, K): what the side ranks at if it has ended, and else what it cannot exceed."""
         beam = self.beam
-        rank_BK = beam.scores_BK / self.counts_BK.clamp(min=1) ** beam.options.length_norm
-        open_BK = beam.bound(beam.scores_BK.T, beam.tokens_BKL.size(2)).T
+        rank_BK = self.living.scores_BK / self.counts_BK.clamp(min=1) ** beam.options.length_norm
+        open_BK = beam.bound(self.living.scores_BK.T, self.living.length).T
         return rank_BK.where(self.over_BK, open_BK)
 
     def tokens(self, row: int, k: int) -> list[int]:
-        tokens: list[int] = self.beam.tokens_BKL[row, k].tolist()
+        tokens: list[int] = self.living.tokens_BKL[row, k].tolist()
         return tokens[: tokens.index(self.beam.end)] if self.beam.end in tokens else tokens
 
     def hypothesis(self, row: int, k: int) -> Hypothesis:
         """Of a pair whose sides have both ended."""
-        cut = self.beam.end not in self.beam.tokens_BKL[row, k]
-        return Hypothesis(self.tokens(row, k), float(self.beam.scores_BK[row, k]), cut=cut)
+        cut = self.beam.end not in self.living.tokens_BKL[row, k]
+        return Hypothesis(self.tokens(row, k), float(self.living.scores_BK[row, k]), cut=cut)
 
     def keep(self, rows: Tensor) -> None:
         self.over_BK, self.counts_BK = self.over_BK[rows], self.counts_BK[rows]
@@ -90,16 +90,13 @@ class SummedPairs(Pairs):
         super().__init__(scorer, beams, starts, wait_k)
         self.sides = [Side(beam) for beam in beams]
         self.pairs = max(beam.options.beam for beam in beams)
-        self.nbest = max(beam.options.nbest for beam in beams)
-        self.ended: list[list[Pair]] = [[] for _ in range(self.size)]  # by rank, best first
-        self.nth_rank_B = torch.full_like(beams[0].scores_BK[:, 0], -math.inf)
-        self.ended_best: list[Tensor] = []
+        self.best: NBest[Pair] = NBest(beams[0].living, max(beam.options.nbest for beam in beams))
 
     def begin(self, stream: int) -> None:
         super().begin(stream)
         beam = self.beams[stream]
         if beam.ctc is not None:
-            beam.ctc.repeat(beam.scores_BK.size(1))
+            beam.ctc.repeat(beam.living.scores_BK.size(1))
 
     def advance(self, given: Each) -> None:
         same = [None if tokens is None else same_number(tokens) for tokens in given]
@@ -124,48 +121,43 @@ class SummedPairs(Pairs):
         a, b = self.sides
         ended_BK = a.over_BK & b.over_BK & (score_BK > -math.inf)
         bound_BK = a.bound() + b.bound()
-        self.ended_best.append(score_BK.masked_fill(~ended_BK, -math.inf).amax(1))
+        self.best.step(score_BK, ended_BK)
         for row, k in ended_BK.nonzero().tolist():
             self.collect(row, k, float(bound_BK[row, k]))
         dead_BK = ended_BK | (score_BK == -math.inf)
-        done_B = bound_BK.masked_fill(dead_BK, -math.inf).amax(1) <= self.nth_rank_B
+        done_B = bound_BK.masked_fill(dead_BK, -math.inf).amax(1) <= self.best.nth_rank_B
         if any(beam.options.max_ratio == 0 for beam in self.beams):
-            done_B |= end_detected(self.ended_best)
+            done_B |= self.best.end_detected()
         dead_BK = dead_BK | done_B[:, None]
-        a.beam.scores_BK = a.beam.scores_BK.masked_fill(dead_BK, -math.inf)
+        a.living.scores_BK = a.living.scores_BK.masked_fill(dead_BK, -math.inf)
         for stream, side in enumerate(self.sides):
             self.finished[stream] = self.finished[stream] | (dead_BK | side.over_BK).all(1)
 
     def collect(self, row: int, k: int, rank: float) -> None:
-        utterance = int(self.beams[0].utterances_B[row])
-        found = [side.hypothesis(row, k) for side in self.sides]
-        best = self.ended[utterance]
-        best.append((rank, (found[0], found[1])))
-        best.sort(key=lambda pair: -pair[0])
-        del best[self.nbest :]
-        if len(best) == self.nbest:
-            self.nth_rank_B[row] = best[-1][0]
+        a, b = (side.hypothesis(row, k) for side in self.sides)
+        self.best.add(row, int(self.beams[0].living.utterances_B[row]), rank, (a, b))
 
     def keep(self, rows: Tensor) -> None:
         super().keep(rows)
-        self.nth_rank_B = self.nth_rank_B[rows]
-        self.ended_best = [best_B[rows] for best_B in self.ended_best]
+        self.best.keep(rows)
         for side in self.sides:
             side.keep(rows)
 
     def partial(self) -> Partial:
         both: Partial = []
         for stream, side in enumerate(self.sides):
-            tokens = [found[0][1][stream].tokens if found else [] for found in self.ended]
-            for row, utterance in enumerate(self.beams[0].utterances_B.tolist()):
+            tokens = [found[0][1][stream].tokens if found else [] for found in self.best.found]
+            for row, utterance in enumerate(self.beams[0].living.utterances_B.tolist()):
                 if not self.finished[0][row] or not self.finished[1][row]:
-                    best = int(self.beams[0].scores_BK[row].add(self.beams[1].scores_BK[row]).argmax())
+                    best = int(self.sides[0].living.scores_BK[row].add(self.sides[1].living.scores_BK[row]).argmax())
                     tokens[utterance] = side.tokens(row, best)
             both.append(tokens)
         return both
 
     def results(self) -> list[list[list[Hypothesis]]]:
         """Entry i of both lists belongs together."""
-        for beam, stream in zip(self.beams, range(2), strict=True):
-            beam.ended = [[(rank, pair[stream]) for rank, pair in found][: beam.options.nbest] for found in self.ended]
-        return super().results()
+        sizes = [beam.options.nbest for beam in self.beams]
+        return [
+            listed([[(rank, pair[stream]) for rank, pair in found][:size] for found in self.best.found])
+            for stream, size in enumerate(sizes)
+        ]

@@ -4,7 +4,7 @@
 # utterance stand one after the other (S is 1 where a decoder writes one stream at a time)
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -88,14 +88,9 @@ class DecoderLayer(nn.Module):
         """What a part of the layer reads."""
         return norm(x_NLD) if self.normalize_before else x_NLD
 
-    def after(self, x_NLD: Tensor, norm: nn.Module, made_NLD: Tensor) -> Tensor:
-        """x plus what a part has made of it."""
-        x_NLD = x_NLD + self.dropout(made_NLD)
+    def after(self, x_NLD: Tensor, norm: nn.Module) -> Tensor:
+        """What a part of the layer leaves; ESPnet's decoders may normalise here instead."""
         return x_NLD if self.normalize_before else norm(x_NLD)
-
-    def add(self, x_NLD: Tensor, norm: nn.Module, part: Callable[[Tensor], Tensor]) -> Tensor:
-        """x plus what `part` makes of it, normalised before (or after, if the decoder says so)."""
-        return self.after(x_NLD, norm, part(self.before(x_NLD, norm)))
 
     def sources(self) -> list[tuple[nn.Module, Attention]]:
         """The attentions to something outside, each with its normalisation, in their order."""
@@ -103,16 +98,23 @@ class DecoderLayer(nn.Module):
 
     def forward(self, x_NLD: Tensor, memories: Sequence[Source]) -> Tensor:
         # Rows look back only, and padding comes last: no mask of the tokens is needed.
-        x_NLD = self.add(x_NLD, self.norm1, lambda y: self.self_attn(y, y, causal=True))
-        return self.look_outside(x_NLD, memories)
+        y_NLD = self.before(x_NLD, self.norm1)
+        x_NLD = x_NLD + self.dropout(self.self_attn(y_NLD, y_NLD, causal=True))
+        return self.look_outside(self.after(x_NLD, self.norm1), memories)
 
     def look_outside(self, x_NLD: Tensor, memories: Sequence[Source]) -> Tensor:
         """What comes after self-attention; `memories` is one (B, T, D) and its mask for each of `sources`."""
         for (norm, attention), (memory_BTD, mask) in zip(self.sources(), memories, strict=True):
             # The streams of an utterance are queries of one attention, so its keys and values are made once.
             y_BLD = self.before(x_NLD, norm).reshape(len(memory_BTD), -1, x_NLD.size(-1))
-            x_NLD = self.after(x_NLD, norm, attention(y_BLD, memory_BTD, mask).view_as(x_NLD))
-        return self.add(x_NLD, self.norm3, self.feed_forward)
+            x_NLD = x_NLD + self.dropout(attention(y_BLD, memory_BTD, mask).view_as(x_NLD))
+            x_NLD = self.after(x_NLD, norm)
+        return self.feed(x_NLD)
+
+    def feed(self, x_NLD: Tensor) -> Tensor:
+        """The layer's last part."""
+        x_NLD = x_NLD + self.dropout(self.feed_forward(self.before(x_NLD, self.norm3)))
+        return self.after(x_NLD, self.norm3)
 
 
 class TransformerDecoder(nn.Module):

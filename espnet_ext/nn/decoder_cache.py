@@ -111,12 +111,13 @@ class LayerCache:
     def finish(self, x_BKD: Tensor, read_BKD: Tensor, memory_biases: Sequence[Tensor | None]) -> Tensor:
         """The rest of the layer, from what self-attention has read."""
         layer = self.layer
-        x_BKD = layer.after(x_BKD, layer.norm1, layer.self_attn.linear_out(read_BKD))
+        x_BKD = layer.after(x_BKD + layer.dropout(layer.self_attn.linear_out(read_BKD)), layer.norm1)
         for (norm, source), kv_2BHTE, bias in zip(layer.sources(), self.memories, memory_biases):
             # The hypotheses of an utterance are the queries of one attention over its memory.
             q_BHKE = source.split(source.linear_q(layer.before(x_BKD, norm)))
-            x_BKD = layer.after(x_BKD, norm, source.linear_out(read(q_BHKE, bias, *kv_2BHTE)))
-        return layer.add(x_BKD, layer.norm3, layer.feed_forward)
+            heard_BKD = source.linear_out(read(q_BHKE, bias, *kv_2BHTE))
+            x_BKD = layer.after(x_BKD + layer.dropout(heard_BKD), norm)
+        return layer.feed(x_BKD)
 
     def keep(self, rows: Tensor, changed: Tensor, frames: Sequence[int]) -> None:
         self.keep_memories(rows, changed, frames)

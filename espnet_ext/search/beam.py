@@ -5,7 +5,6 @@ A model plugs in with a scorer: an object in the middle of decoding a batch of u
 
 # B utterances still searched, K hypotheses of each (1 before the first choice), C candidates, V vocabulary, L tokens
 
-import logging
 import math
 from typing import Protocol
 
@@ -13,10 +12,10 @@ import torch
 from torch import Tensor
 
 from espnet_ext.search.ctc import CTCPrefix
+from espnet_ext.search.hypotheses import Choice, Living, NBest, listed
 from espnet_ext.search.options import Hypothesis, SearchOptions, WatchedOptions
 
 PRE_BEAM = 1.5  # candidates per hypothesis that CTC scores, in beams (ESPnet's value)
-END_STEPS, END_MARGIN = 3, 10.0  # ESPnet's end detection
 KEEP_BELOW = 0.875  # finished utterances leave when no more than this share of the rows is alive
 
 
@@ -34,58 +33,50 @@ class Scorer(Protocol):
 
 
 class Beam:
-    """The hypotheses of one stream: what is alive, what has ended, and when an utterance is done."""
+    """The search of one stream: how its living hypotheses go on, which of them end, and when an utterance is done."""
 
     def __init__(self, lengths_B: Tensor, end: int, options: SearchOptions, ctc: CTCPrefix | None = None) -> None:
         self.end, self.options, self.ctc = end, options, ctc
         device, lengths = lengths_B.device, lengths_B.tolist()
-        self.ended: list[list[tuple[float, Hypothesis]]] = [[] for _ in lengths]  # by rank, best first
-        self.utterances_B = torch.arange(len(lengths), device=device)
+        self.living = Living(lengths_B)
+        self.best: NBest[Hypothesis] = NBest(self.living, options.nbest)
         self.longest_B = torch.tensor([options.longest(n) for n in lengths], device=device)
         self.shortest_B = torch.tensor([options.shortest(n) for n in lengths], device=device)
         self.any_shortest = bool((self.shortest_B > 0).any())
-        # Without a frame there is nothing to say: all is impossible.
-        self.scores_BK = torch.zeros(len(lengths), 1, device=device).masked_fill(lengths_B[:, None] <= 0, -math.inf)
-        self.tokens_BKL = torch.empty(len(lengths), 1, 0, dtype=torch.long, device=device)
-        self.nth_rank_B = torch.full((len(lengths),), -math.inf, device=device)  # of the worst of the n best so far
-        self.ended_best: list[Tensor] = []  # (B,) best score of what ended at each step
 
-    def advance(self, logp_BKV: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Choose the best continuations: their tokens and parents (B, K), and which utterances are done (B)."""
-        length = self.tokens_BKL.size(2)  # tokens before this choice
-        scores_BK, tokens_BK, parents_BK = self.choose(logp_BKV, length)
-        history = self.tokens_BKL.gather(1, parents_BK[:, :, None].expand(-1, -1, length))
-        self.tokens_BKL = torch.cat([history, tokens_BK[:, :, None]], dim=2)
-        last_B = self.longest_B == length + 1
-        alive_BK = scores_BK > -math.inf
-        ended_BK = alive_BK & ((tokens_BK == self.end) | last_B[:, None])
-        self.chosen_BK, self.ended_BK = scores_BK, ended_BK
-        self.ended_best.append(scores_BK.masked_fill(~ended_BK, -math.inf).amax(1))
+    def advance(self, logp_BKV: Tensor) -> Choice:
+        """Go on with the best continuations."""
+        living, length = self.living, self.living.length + 1
+        scores_BK, tokens_BK, parents_BK = self.choose(logp_BKV)
+        living.follow(parents_BK, tokens_BK)
+        last_B = self.longest_B == length
+        ended_BK = (scores_BK > -math.inf) & ((tokens_BK == self.end) | last_B[:, None])
+        self.best.step(scores_BK, ended_BK)
         if bool(ended_BK.any()):
             self.collect(ended_BK, scores_BK)
-        self.scores_BK = scores_BK.masked_fill(ended_BK, -math.inf)
-        best_B = self.scores_BK.amax(1)
-        done_B = (best_B == -math.inf) | (self.bound(best_B, length + 1) <= self.nth_rank_B)
+        living.scores_BK = scores_BK.masked_fill(ended_BK, -math.inf)
+        best_B = living.scores_BK.amax(1)
+        done_B = (best_B == -math.inf) | (self.bound(best_B, length) <= self.best.nth_rank_B)
         if self.options.max_ratio == 0:
-            done_B |= end_detected(self.ended_best)
+            done_B |= self.best.end_detected()
         # What is done may stay in the batch for a while; it must find nothing more.
-        self.scores_BK = self.scores_BK.masked_fill(done_B[:, None], -math.inf)
-        return tokens_BK, parents_BK, done_B
+        living.scores_BK = living.scores_BK.masked_fill(done_B[:, None], -math.inf)
+        return Choice(tokens_BK, parents_BK, scores_BK, ended_BK, done_B)
 
-    def choose(self, logp_BKV: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
+    def choose(self, logp_BKV: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The best K of all continuations of all hypotheses: scores, tokens, parents."""
-        total_BKC, tokens_BKC = self.expand(logp_BKV, length)
+        total_BKC, tokens_BKC = self.expand(logp_BKV)
         scores_BK, index_BK = top(total_BKC.flatten(1), self.options.beam)
         if self.ctc is not None:
             self.ctc.select(index_BK)
         return scores_BK, tokens_BKC.flatten(1).gather(1, index_BK), index_BK // tokens_BKC.size(2)
 
-    def expand(self, logp_BKV: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    def expand(self, logp_BKV: Tensor) -> tuple[Tensor, Tensor]:
         """The candidates that each hypothesis has: the scores that they would bring it to, and their tokens."""
         if self.options.ctc_weight == 1:
             logp_BKV = torch.zeros_like(logp_BKV)  # what the decoder says counts for nothing, be it impossible
         if self.any_shortest:
-            early_B = self.shortest_B > length
+            early_B = self.shortest_B > self.living.length
             logp_BKV[:, :, self.end] = logp_BKV[:, :, self.end].masked_fill(early_B[:, None], -math.inf)
         if self.ctc is not None and self.options.ctc_weight == 1:
             return self.expand_by_ctc(logp_BKV, self.ctc)
@@ -93,7 +84,7 @@ class Beam:
             return self.expand_with_ctc(logp_BKV, self.ctc)
         # The best K of all are among the best K of each hypothesis.
         best_BKC, tokens_BKC = top(logp_BKV, self.options.beam)
-        return best_BKC + (self.scores_BK + self.options.penalty)[:, :, None], tokens_BKC
+        return best_BKC + (self.living.scores_BK + self.options.penalty)[:, :, None], tokens_BKC
 
     def expand_with_ctc(self, logp_BKV: Tensor, ctc: CTCPrefix) -> tuple[Tensor, Tensor]:
         """As `expand`; candidates are those that are best without CTC, and the end."""
@@ -104,22 +95,21 @@ class Beam:
         tokens_BKC = torch.cat([tokens_BKC, torch.full_like(tokens_BKC[:, :, :1], self.end)], dim=2)
         part_BKC = torch.cat([part_BKC, possible(weighted_BKV[:, :, self.end :][:, :, :1])], dim=2)
         ctc_BKC = ctc.step(tokens_BKC, self.end)
-        return part_BKC + options.ctc_weight * ctc_BKC + self.scores_BK[:, :, None], tokens_BKC
+        return part_BKC + options.ctc_weight * ctc_BKC + self.living.scores_BK[:, :, None], tokens_BKC
 
     def expand_by_ctc(self, allowed_BKV: Tensor, ctc: CTCPrefix) -> tuple[Tensor, Tensor]:
         """As `expand`, of all tokens: no decoder chooses among them. `allowed_BKV` is 0 or -inf."""
         tokens_BKV = torch.arange(allowed_BKV.size(2), device=allowed_BKV.device).expand_as(allowed_BKV)
-        total_BKV = allowed_BKV + ctc.step(tokens_BKV, self.end) + (self.scores_BK + self.options.penalty)[:, :, None]
-        return total_BKV, tokens_BKV
+        so_far_BK = self.living.scores_BK + self.options.penalty
+        return allowed_BKV + ctc.step(tokens_BKV, self.end) + so_far_BK[:, :, None], tokens_BKV
 
     def rank(self, score: float, length: int) -> float:
         return self.options.rank(score, length)
 
-    def ranks(self) -> Tensor:
+    def ranks(self, choice: Choice) -> Tensor:
         """(B, K): by what the hypotheses of the last choice rank, those that it ended included."""
-        cut_BK = self.ended_BK & (self.tokens_BKL[:, :, -1] != self.end)
-        lengths_BK = cut_BK + self.tokens_BKL.size(2)
-        return self.chosen_BK / lengths_BK**self.options.length_norm
+        cut_BK = choice.ended_BK & (choice.tokens_BK != self.end)
+        return choice.scores_BK / (cut_BK + self.living.length) ** self.options.length_norm
 
     def bound(self, best_B: Tensor, length: int) -> Tensor:
         """A rank that no continuation of a hypothesis of this score exceeds, as log-probabilities are <= 0."""
@@ -132,53 +122,34 @@ class Beam:
         return torch.where(most_B > 0, most_B / (length + 1) ** norm, most_B / longest_B**norm)
 
     def collect(self, ended_BK: Tensor, scores_BK: Tensor) -> None:
-        """Store hypotheses that have ended; only the n best of an utterance stay."""
+        """Store hypotheses that have ended."""
         for row, k in ended_BK.nonzero().tolist():
-            tokens = self.tokens_BKL[row, k].tolist()
+            tokens = self.living.tokens_BKL[row, k].tolist()
             cut = tokens[-1] != self.end
             hypothesis = Hypothesis(tokens if cut else tokens[:-1], float(scores_BK[row, k]), cut=cut)
-            best = self.ended[int(self.utterances_B[row])]
-            best.append((self.rank(hypothesis.score, len(hypothesis.tokens) + 1), hypothesis))
-            best.sort(key=lambda pair: -pair[0])
-            del best[self.options.nbest :]
-            if len(best) == self.options.nbest:
-                self.nth_rank_B[row] = best[-1][0]
+            rank = self.rank(hypothesis.score, len(hypothesis.tokens) + 1)
+            self.best.add(row, int(self.living.utterances_B[row]), rank, hypothesis)
 
     def partial(self) -> list[list[int]]:
         """The best hypothesis of each utterance so far, whether it has ended or lives."""
-        tokens = [found[0][1].tokens if found else [] for found in self.ended]
-        best, which = self.scores_BK.max(1)
-        length = self.tokens_BKL.size(2)
-        for row, utterance in enumerate(self.utterances_B.tolist()):
-            score, found = float(best[row]), self.ended[utterance]
-            if score > -math.inf and (not found or self.rank(score, length) > found[0][0]):
-                tokens[utterance] = self.tokens_BKL[row, which[row]].tolist()
+        tokens = [found[0][1].tokens if found else [] for found in self.best.found]
+        best, which = self.living.scores_BK.max(1)
+        for row, utterance in enumerate(self.living.utterances_B.tolist()):
+            score, found = float(best[row]), self.best.found[utterance]
+            if score > -math.inf and (not found or self.rank(score, self.living.length) > found[0][0]):
+                tokens[utterance] = self.living.tokens_BKL[row, which[row]].tolist()
         return tokens
 
     def keep(self, rows: Tensor) -> None:
-        for name in ("utterances_B", "longest_B", "shortest_B", "scores_BK", "tokens_BKL", "nth_rank_B"):
-            setattr(self, name, getattr(self, name)[rows])
-        self.ended_best = [best_B[rows] for best_B in self.ended_best]
+        self.living.keep(rows)
+        self.best.keep(rows)
+        self.longest_B, self.shortest_B = self.longest_B[rows], self.shortest_B[rows]
         if self.ctc is not None:
             self.ctc.keep(rows)
 
     def results(self) -> list[list[Hypothesis]]:
-        """The n best of each utterance; an empty one where all scores were impossible."""
-        empty = sum(not found for found in self.ended)
-        if empty:
-            logging.warning("search: %d utterances have no possible hypothesis (scores -inf or NaN); left empty", empty)
-        return [[hypothesis for _, hypothesis in found] or [Hypothesis()] for found in self.ended]
-
-
-def end_detected(ended_best: list[Tensor]) -> Tensor:
-    """ESPnet's rule: what ended at three lengths in a row (the best score of each step) is worse than the best of all
-    by a margin."""
-    if len(ended_best) < END_STEPS + 2:
-        return torch.zeros_like(ended_best[0], dtype=torch.bool)
-    steps_BL = torch.stack(ended_best, dim=1)
-    recent_BL = steps_BL[:, -2 - END_STEPS : -2]
-    worse_BL = (recent_BL > -math.inf) & (recent_BL - steps_BL.amax(1, keepdim=True) < -END_MARGIN)
-    return worse_BL.all(1)
+        """The n best of each utterance."""
+        return listed(self.best.found)
 
 
 def top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -224,14 +195,15 @@ def search(
     tokens_BK = lengths_B.new_full((rows, 1), start_tokens[-1], dtype=torch.long)
     finished_B = torch.zeros(rows, dtype=torch.bool, device=lengths_B.device)
     while True:
-        tokens_BK, parents_BK, done_B = beam.advance(scorer.step(tokens_BK))
+        choice = beam.advance(scorer.step(tokens_BK))
         if isinstance(options, WatchedOptions):
             options.on_step(beam.partial())
-        finished_B |= done_B
+        tokens_BK = choice.tokens_BK
+        finished_B |= choice.done_B
         alive = len(finished_B) - int(finished_B.sum())
         if not alive:
             return beam.results()
-        scorer.reorder(parents_BK)
+        scorer.reorder(choice.parents_BK)
         if alive <= KEEP_BELOW * len(finished_B):
             kept = remaining_rows(finished_B)
             scorer.keep(kept)

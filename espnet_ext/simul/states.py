@@ -50,11 +50,12 @@ class LayerStates:
             self.own_2NHSE[i] = padded(self.own_2NHSE[i], int(places_RL.max()) + 1)
             self.own_2NHSE[i][rows_R[:, None], :, places_RL] = x_RHLE.transpose(1, 2)
         k_RHSE, v_RHSE = (x_NHSE[rows_R, :, :positions] for x_NHSE in self.own_2NHSE)
-        x_RLD = layer.after(x_RLD, layer.norm1, layer.self_attn.linear_out(read(q_RHLE, own_bias, k_RHSE, v_RHSE)))
+        read_RLD = layer.self_attn.linear_out(read(q_RHLE, own_bias, k_RHSE, v_RHSE))
+        x_RLD = layer.after(x_RLD + layer.dropout(read_RLD), layer.norm1)
         q_RHLE = self.source.split(self.source.linear_q(layer.before(x_RLD, self.norm)))
         k_RHTE, v_RHTE = (x_NHTE[rows_R, :, : memory_bias.size(-1)] for x_NHTE in self.memory_2NHTE)
-        x_RLD = layer.after(x_RLD, self.norm, self.source.linear_out(read(q_RHLE, memory_bias, k_RHTE, v_RHTE)))
-        return layer.add(x_RLD, layer.norm3, layer.feed_forward)
+        heard_RLD = self.source.linear_out(read(q_RHLE, memory_bias, k_RHTE, v_RHTE))
+        return layer.feed(layer.after(x_RLD + layer.dropout(heard_RLD), self.norm))
 
 
 class DecoderStates:
