@@ -163,7 +163,7 @@ def test_all_stages_run(recipe: RecipeCopy, tmp_path: Path) -> None:
 def test_every_speech_translator_begins_with_the_same_parts():
     """With a trained decoder `mtl` would be ahead of e2e, distill and mutual."""
     folder = Path(__file__).parents[1] / "egs/must_c/conf"
-    starts = {name: read_config(folder / f"{name}.yaml")["init"] for name in ("e2e", "mtl", "distill", "mutual")}
+    starts = {name: read_config(folder / f"{name}.yaml").values["init"] for name in ("e2e", "mtl", "distill", "mutual")}
     assert starts["e2e"] == {"encoder": "asr"} and starts["distill"] == starts["mutual"]
     assert starts["mutual"] == {"st.encoder": "asr", "mt": "mt"}  # which holds no part of st
     assert starts["mtl"] == {"st.encoder": "asr", "mt.encoder": "mt"}  # mt.decoder is st.decoder
