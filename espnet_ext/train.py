@@ -17,10 +17,12 @@ HARMLESS |= {"num_workers", "decode", "log_level"}
 HARMLESS |= {"amp"}  # in mid-training only, see refuse_other_amp
 PARTS = ("model.pth", "subwords/*/*")  # of a finished experiment, beside run.json
 SHOWN = 6  # changes in a message
+EPILOG = """The options of a configuration, with values, defaults, help and the file or argument that says so:
+python -m espnet_ext.train --explain conf/<system>.yaml [--set KEY=VALUE ...]"""
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m espnet_ext.train", description=__doc__)
+    parser = argparse.ArgumentParser("python -m espnet_ext.train", description=__doc__, epilog=EPILOG)
     parser.add_argument("config", type=Path, help="conf/<system>.yaml")
     parser.add_argument("exp", type=Path, help="folder of the experiment; other systems are looked for beside it")
     parser.add_argument("--train", type=Path, required=True, help="dump directory to train on")
@@ -42,6 +44,9 @@ def split_changes(text: str) -> list[str]:
 
 
 def main(argv: list[str]) -> None:
+    if "--explain" in argv:
+        explain([word for word in argv if word != "--explain"])
+        return
     options = parse(argv)
     # Read when torch loads: each new shape of a batch makes kernels, and the default keeps those of a few batches only.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
@@ -49,6 +54,25 @@ def main(argv: list[str]) -> None:
 
     with one_line_errors(f"train {options.exp.name}", TrainError, DamagedError):
         train(options, shlex.join(["python", "-m", "espnet_ext.train", *argv]))
+
+
+def explain(argv: list[str]) -> None:
+    """Print every option in force; the configuration is checked, too."""
+    parser = argparse.ArgumentParser("python -m espnet_ext.train --explain", description=explain.__doc__)
+    parser.add_argument("config", type=Path, help="conf/<system>.yaml")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change the config")
+    options = parser.parse_args(argv)
+    from espnet_ext.training.check_config import check_config
+    from espnet_ext.training.config import read_config
+    from espnet_ext.training.errors import TrainError
+    from espnet_ext.training.explain import explain as describe
+
+    try:
+        config = read_config(options.config, options.set)
+        check_config(config)
+        print(describe(config))
+    except TrainError as error:
+        sys.exit(f"train: {error}")
 
 
 def is_first_process() -> bool:
@@ -194,10 +218,10 @@ def describe_change(name: str, old: Any, new: Any) -> str:
 def begin(options: argparse.Namespace, config: Any, settings: dict[str, Any], command: str) -> None:
     """Check the configuration and write what is known before training."""
     from espnet_ext.data.subwords import Subwords
-    from espnet_ext.training.config import check_names
+    from espnet_ext.training.check_config import check_config
     from espnet_ext.training.provenance import commit, read_run, update_run, versions
 
-    check_names(config)
+    check_config(config, options.src_lang)
     for folder in dict.fromkeys(subword_folders(options, config.values)):
         Subwords(folder).copy_to(options.exp / "subwords")
     before = read_run(options.exp)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from espnet_ext.training.config import check_names, read_config
+from espnet_ext.training.check_config import check_config
+from espnet_ext.training.config import read_config
 from espnet_ext.training.errors import TrainError
 
 BASE = """\
@@ -106,4 +107,4 @@ def test_every_value_knows_where_it_came_from(tmp_path: Path) -> None:
 )
 def test_an_error_names_the_file_a_value_came_from(tmp_path: Path, own: str, base: str, message: str) -> None:
     with pytest.raises(TrainError, match=message):
-        check_names(read_config(write(tmp_path, own, base)))
+        check_config(read_config(write(tmp_path, own, base)))

@@ -14,7 +14,8 @@ from espnet_ext.espnet.nets import nets
 from espnet_ext.espnet.task import STTask, default_config
 from espnet_ext.nn.loss import IGNORE, accuracy, smoothed_cross_entropy
 from espnet_ext.search.options import Hypothesis, SearchOptions
-from espnet_ext.training.config import check_names, read_config
+from espnet_ext.training.check_config import check_config
+from espnet_ext.training.config import read_config
 
 ROOT = Path(__file__).parents[1]
 SPECIAL = [f"<{task}_{lang}>" for lang in ("de", "en") for task in ("asr", "st", "mt")]
@@ -212,7 +213,7 @@ SYSTEMS = sorted(path for path in ROOT.glob("egs/*/conf/*.yaml") if path.stem !=
 @pytest.mark.parametrize("path", SYSTEMS, ids=lambda p: f"{p.parents[1].name}-{p.stem}")
 def test_the_configurations_of_the_recipes_build(path: Path, tmp_path: Path) -> None:
     given = read_config(path)
-    check_names(given)
+    check_config(given)
     args = Namespace(**{**default_config(), **given.values})
     args.token_list = args.src_token_list = TOKENS
     args.src_lang, args.tgt_lang, args.output_dir = "en", "de", str(tmp_path / path.stem)

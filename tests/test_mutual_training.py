@@ -14,7 +14,8 @@ from espnet_ext import decode, train
 from espnet_ext.data.subwords import Subwords
 from espnet_ext.espnet.task import STTask, default_config
 from espnet_ext.models._peers import cyclical_beta
-from espnet_ext.training.config import Config, check_names
+from espnet_ext.training.check_config import check_config
+from espnet_ext.training.config import Config
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.history import read_history
 from espnet_ext.translate import Translator
@@ -177,12 +178,15 @@ def test_only_training_samples_subwords(recipe: Path) -> None:
             {"model": "mutual", "mt_peer": {"encoder_conf": {"num_block": 3}}},
             "mt_peer: encoder_conf: unknown option 'num_block'; did you mean num_blocks",
         ),
-        ({"model": "mutual", "model_conf": {"beta_cycles": 3}}, "option 'beta_cycles'; did you mean beta_cycle"),
+        (
+            {"model": "mutual", "model_conf": {"beta_cycles": 3}},
+            "option 'beta_cycles' of model mutual; did you mean beta_cycle",
+        ),
     ],
 )
 def test_unknown_options_of_a_peer_are_refused(config: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainError, match=message):
-        check_names(Config(config, [("mutual.yaml", config)]))
+        check_config(Config(config, [("mutual.yaml", config)]))
 
 
 def test_a_text_peer_has_its_own_sizes() -> None:

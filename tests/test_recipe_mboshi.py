@@ -14,7 +14,8 @@ import torch
 from sacrebleu.metrics import BLEU
 
 from espnet_ext.espnet.task import STTask, default_config
-from espnet_ext.training.config import check_names, read_config
+from espnet_ext.training.check_config import check_config
+from espnet_ext.training.config import read_config
 from tests.support.recipe_copy import ROOT, RecipeCopy, table, write_wav
 
 MB = ["Wa adí", "Ngá ítέi wá l' apóa", "Myeré m' ákoo", "Bísí lémbi", "Kóó láadzwá", "Asendzá adí mbvulu"]
@@ -141,7 +142,7 @@ SYSTEMS = sorted(path for path in (ROOT / "egs" / "mboshi" / "conf").glob("*.yam
 @pytest.mark.parametrize("path", SYSTEMS, ids=lambda path: path.stem)
 def test_every_configuration_builds(path: Path) -> None:
     given = read_config(path)
-    check_names(given)
+    check_config(given)
     tokens = ["<blank>", "<unk>", "<asr_mb>", "<st_fr>", "<mt_fr>", "a", "<sos/eos>"]
     config = default_config() | given.values | {"token_list": tokens, "src_token_list": tokens, "normalize": None}
     if config["model"] == "pipeline":

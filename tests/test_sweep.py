@@ -171,9 +171,9 @@ def test_parts_are_the_systems_beside():
 @pytest.mark.parametrize(
     "system, vary, message",
     [
-        ("asr", "model_conf.ctc_weight=0,1", "unknown option 'ctc_weight'; did you mean asr_ctc"),
+        ("asr", "model_conf.ctc_weight=0,1", "unknown option 'ctc_weight' of model asr; did you mean asr_ctc"),
         ("asr", "max_epochs=2,3", "unknown option 'max_epochs'; did you mean max_epoch"),
-        ("asr", "decode.beams=2", "unknown decode option 'beams'; choose from beam,"),
+        ("asr", "decode.beams=2", "unknown option 'beams'; did you mean beam"),
         ("asr", "decode.beam=0", "decode option beam: 0; must be at least 1"),
         ("asr e2e", "a=1", "one system can be varied, not 'asr e2e'; name it with --systems"),
         ("asr", "decode.beam", "expected key=value,value with different values"),

@@ -12,7 +12,8 @@ import yaml
 
 from espnet_ext import train
 from espnet_ext.espnet.experiment import load_experiment
-from espnet_ext.training.config import check_names, read_config
+from espnet_ext.training.check_config import check_config
+from espnet_ext.training.config import read_config
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.history import read_history
 from espnet_ext.training.step import Stepper
@@ -119,6 +120,14 @@ def test_e2e_starts_from_asr_and_goes_on_with_more_epochs(root, capfd):
     assert {"loss", "acc", "bleu_st"} <= last["valid"].keys()
 
 
+def test_a_schedule_that_starts_again_is_told(root, capfd):
+    write_config(root / "conf" / "again.yaml", model="e2e", max_epoch=1, greedy_every=0)
+    train.main(arguments(root, "again", "--set", "scheduler_conf.warmup_steps=2"))
+    assert "WARNING" not in capfd.readouterr().err
+    train.main(arguments(root, "again", "--set", "scheduler_conf.warmup_steps=2", "max_epoch=4"))
+    assert "WARNING: with more epochs the learning rate goes up again" in capfd.readouterr().err
+
+
 def test_init_from_a_system_that_is_not_there(root):
     write_config(root / "conf" / "lost.yaml", model="e2e", init={"encoder": "nobody"})
     with pytest.raises(SystemExit, match=r'train lost: .*there is no model in .*nobody; .* --systems "nobody lost"'):
@@ -178,7 +187,7 @@ def test_set_changes_a_value(tmp_path, changes, key, value):
         (["max_epochs=3"], "--set max_epochs=3: unknown option 'max_epochs'; did you mean max_epoch"),
         (
             ["encoder_conf.num_block=3"],
-            "num_block=3: encoder_conf: unknown option 'num_block'; did you mean num_blocks",
+            "num_block=3: encoder_conf: unknown option 'num_block' of encoder transformer; did you mean num_blocks",
         ),
         (["optim_conf.learning_rate=3"], "optim_conf: unknown option 'learning_rate'"),
         (["scheduler_conf.warmup=3"], "did you mean warmup_steps"),
@@ -188,12 +197,13 @@ def test_set_changes_a_value(tmp_path, changes, key, value):
 def test_what_set_cannot_change_is_refused(tmp_path, changes, message):
     path = write_config(tmp_path / "asr.yaml")
     with pytest.raises(TrainError, match=message):
-        check_names(read_config(path, changes))
+        check_config(read_config(path, changes))
 
 
 def test_names_that_are_known_pass(tmp_path):
     changes = ["model_conf.lsm_weight=0.1", "optim_conf.betas=[0.9, 0.98]", "decode.beam=3", "specaug=specaug"]
-    check_names(read_config(write_config(tmp_path / "e2e.yaml"), changes))
+    changes.append("specaug_conf.time_mask_width_range=[0, 9]")
+    check_config(read_config(write_config(tmp_path / "e2e.yaml"), changes))
 
 
 class Crash(Exception):

@@ -1,10 +1,8 @@
-"""The configuration of a run: a YAML over its recipe's base.yaml, changed by `--set`, and every name in it checked."""
+"""The configuration of a run: a YAML over its recipe's base.yaml, changed by `--set`."""
 
 import copy
-import difflib
-import inspect
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +13,6 @@ from espnet_ext.training.errors import TrainError
 from espnet_ext.training.merge import inherited
 
 BASE = "base"  # base.yaml, beside the systems
-PEER_OPTIONS = (
-    "encoder",
-    "encoder_conf",
-    "decoder_conf",
-    "model_conf",
-    "optim",
-    "optim_conf",
-    "scheduler",
-    "scheduler_conf",
-)
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?e[+-]?\d+", re.IGNORECASE)  # YAML 1.1 takes 2e-3 for a string
 
 
@@ -38,6 +26,40 @@ class Config:
     def source(self, *names: str) -> str:
         """The file or argument that says `names[0]`, or the option `names[1]` in that section, and so on."""
         return next((where for where, values in reversed(self.layers) if holds(values, names)), "default")
+
+    def options(self) -> Iterator[tuple[tuple[str, ...], Any]]:
+        """Every value with the names of its sections and its own; those that were given last come first."""
+        found = list(leaves(self.values))
+        last = {where: place for place, (where, _) in enumerate(self.layers)}
+        return iter(sorted(found, key=lambda option: -last.get(self.source(*option[0]), -1)))
+
+    def without(self, names: tuple[str, ...]) -> "Config":
+        """As it would be had the option not been given where it was given last."""
+        values = copy.deepcopy(self.values)
+        place = values
+        for name in names[:-1]:
+            place = place[name]
+        said = [layer for _, layer in self.layers if holds(layer, names)]
+        if len(said) > 1:
+            place[names[-1]] = get(said[-2], names)
+        else:
+            place.pop(names[-1])
+        return Config(values, self.layers)
+
+
+def leaves(values: dict[str, Any], section: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The values in nested sections, each with the names that lead to it."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*section, name))
+        else:
+            yield (*section, name), value
+
+
+def get(values: Any, names: Sequence[str]) -> Any:
+    for name in names:
+        values = values[name]
+    return values
 
 
 def holds(values: Any, names: Sequence[str]) -> bool:
@@ -71,12 +93,39 @@ def read_config(path: Path, changes: Iterable[str] = (), vary: Iterable[str] = (
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The options in a file."""
-    if not path.exists():
-        raise TrainError(f"{path}: no such file")
-    values = with_numbers(yaml.safe_load(path.read_text(encoding="utf-8")))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise TrainError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainError(f"{path}: cannot be read as text: {error}") from None
+    values = parse(text, str(path))
     if not isinstance(values, dict):
         raise TrainError(f"{path}: expected `option: value` lines, found {type(values).__name__}")
     return values
+
+
+class Loader(yaml.SafeLoader):
+    """YAML in which no option stands twice: of two values, PyYAML would take the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} stands there twice", problem_mark=key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def parse(text: str, where: str) -> Any:
+    """What a YAML text says; a fault is told in one line, with `where`."""
+    try:
+        return with_numbers(yaml.load(text, Loader))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark and text.count("\n") else ""
+        problem = getattr(error, "problem", None) or str(error).split("\n")[0]
+        raise TrainError(f"{where}{line}: not YAML: {problem}") from None
 
 
 def apply(change: str, values: dict[str, Any], where: str) -> dict[str, Any]:
@@ -84,7 +133,7 @@ def apply(change: str, values: dict[str, Any], where: str) -> dict[str, Any]:
     name, equals, text = change.partition("=")
     if not equals:
         raise TrainError(f"{where}: expected key=value, such as max_epoch=10 or encoder_conf.num_blocks=6")
-    place, value = values, with_numbers(yaml.safe_load(text))
+    place, value = values, parse(text, where)
     *parents, last = name.split(".")
     for parent in parents:
         place = place.setdefault(parent, {})
@@ -103,78 +152,3 @@ def with_numbers(value: Any) -> Any:
     if isinstance(value, list):
         return [with_numbers(item) for item in value]
     return float(value) if isinstance(value, str) and NUMBER.fullmatch(value) else value
-
-
-def check_names(config: Config) -> None:
-    """Refuse options that nothing reads."""
-    from espnet_ext.espnet.task import default_config
-
-    values = config.values
-    check_known(config, default_config(), ())
-    for name, value in values.items():
-        known = names_of_conf(values, name) if isinstance(value, dict) else None
-        if known is not None:
-            check_known(config, known, (name,))
-    check_peer(config)
-
-
-def check_peer(config: Config) -> None:
-    """Refuse a text peer's options that nothing reads."""
-    from espnet_ext import models
-
-    values = config.values
-    peer, system = values.get("mt_peer") or {}, values.get("model", "e2e")
-    if peer and not models.find(system).peers:
-        raise TrainError(f"{config.source('mt_peer')}: mt_peer: {system} has no text peer; leave this section out")
-    check_known(config, PEER_OPTIONS, ("mt_peer",))
-    for name, value in peer.items():
-        known = names_of_conf({**values, **peer, "model": "mt"}, name) if isinstance(value, dict) else None
-        if known is not None:
-            check_known(config, known, ("mt_peer", name))
-
-
-def check_known(config: Config, known: Iterable[str], section: tuple[str, ...]) -> None:
-    """Refuse names in a section (or outside all) that are not `known`."""
-    known, given = sorted(known), config.values
-    for name in section:
-        given = given.get(name) or {}
-    for name in given:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 3, 0.5)
-            remedy = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known)}"
-            where = ": ".join((config.source(*section, name), *section))
-            raise TrainError(f"{where}: unknown option {name!r}; {remedy}")
-
-
-def names_of_conf(config: Mapping[str, Any], name: str) -> set[str] | None:
-    """What the class chosen by `<part>` takes as `<part>_conf`, or None if that cannot be told."""
-    from espnet2.tasks.abs_task import optim_classes, scheduler_classes
-
-    from espnet_ext import models
-    from espnet_ext.espnet.parts import CHOICES
-    from espnet_ext.espnet.task import default_config
-
-    part = name.removesuffix("_conf")
-    chosen = {**default_config(), **config}.get(part)
-    if part == name or not isinstance(chosen, str):
-        return None
-    if part == "model":
-        model = models.find(chosen)
-        return parameters(model) | model.more_options(config.get(name) or {})
-    if part in CHOICES:
-        return parameters(CHOICES[part].get_class(chosen))
-    classes = {"optim": optim_classes, "scheduler": scheduler_classes}.get(part, {})
-    return parameters(classes[chosen]) if chosen in classes else None
-
-
-def parameters(of: type) -> set[str]:
-    """The constructor's parameters, of base classes too where the rest is handed on to them."""
-    names: set[str] = set()
-    for cls in of.__mro__:
-        if "__init__" not in vars(cls):
-            continue
-        found = inspect.signature(vars(cls)["__init__"]).parameters.values()
-        names |= {p.name for p in found if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-        if not any(p.kind == p.VAR_KEYWORD for p in found):
-            break
-    return names - {"self"}

@@ -1,4 +1,7 @@
-"""A schedule that ESPnet lacks: linear warm-up, then linear decay to zero at the end of training."""
+"""A schedule that ESPnet lacks: linear warm-up, then linear decay to zero at the end of training; odd schedules."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler
@@ -38,3 +41,22 @@ class WarmupLinearLR(LRScheduler, AbsBatchStepScheduler):
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.last_epoch = state["last_epoch"]
+
+
+def oddities(scheduler: Any, updates: int, last_rate: float | None) -> Iterator[str]:
+    """What is odd about a schedule for a training of so many updates that goes on from the rate `last_rate`."""
+    warmup = getattr(scheduler, "warmup_steps", 0)
+    if warmup >= updates > 0:
+        yield (
+            f"WARNING: the learning rate rises for {warmup} updates (scheduler_conf.warmup_steps), and the whole "
+            f"training has {updates}: it never reaches its peak; a tenth of the training is usual"
+        )
+    if last_rate is None or not isinstance(scheduler, WarmupLinearLR) or scheduler.last_epoch < warmup:
+        return
+    rate, peak = float(scheduler.get_lr()[0]), scheduler.base_lrs[0]
+    if rate > 2 * last_rate and rate > peak / 100:
+        yield (
+            f"WARNING: with more epochs the learning rate goes up again, from {last_rate:.1e} to {rate:.1e} "
+            f"({rate / peak:.0%} of its peak), so this is not what a training of so many epochs would have been; "
+            "for that, train anew in another folder"
+        )

@@ -20,6 +20,7 @@ from espnet_ext.training.options import TrainOptions
 from espnet_ext.training.prefetch import prefetch, to_device
 from espnet_ext.training.progress import Progress, clock, peak_memory, say
 from espnet_ext.training.provenance import read_run, update_run
+from espnet_ext.training.schedules import oddities
 from espnet_ext.training.signals import StopRequest, stop_requests
 from espnet_ext.training.step import iterate, make_steppers
 from espnet_ext.training.validate import validate
@@ -81,11 +82,16 @@ class Loop:
         options.folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint = Checkpoint(options.folder, {name: part for name, part in parts.items() if part is not None})
         self.position = Position()
+        updates = options.max_epoch * -(-train.num_batches(1) // options.accum_grad)
         for scheduler in schedulers:
             if hasattr(scheduler, "end_at"):
-                scheduler.end_at(options.max_epoch * -(-train.num_batches(1) // options.accum_grad))
+                scheduler.end_at(updates)
         self._describe()
         self._restore()
+        for suffix, scheduler in zip(self.suffixes, schedulers, strict=True):
+            last = self.position.history[-1].get(f"lr{suffix}") if self.position.history else None
+            for oddity in oddities(scheduler, updates, last):
+                say(oddity)
         self.steppers = make_steppers(model, optimizers, scaler, options, self.device)
         self.stop = StopRequest()
         self.meter = Meter()

@@ -1,0 +1,146 @@
+"""A system is built with a block for each stack and makes a step on a made-up utterance, before the real one is."""
+
+import argparse
+import math
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler, AbsEpochStepScheduler, AbsValEpochStepScheduler
+from espnet2.tasks.abs_task import scheduler_classes
+
+from espnet_ext.espnet.task import STTask, default_config
+from espnet_ext.infra.languages import error_metric
+from espnet_ext.training import options as option_table
+from espnet_ext.training.check_config import shown
+from espnet_ext.training.config import Config
+from espnet_ext.training.errors import TrainError
+from espnet_ext.training.step import iterate, make_steppers
+
+FRAMES, TOKENS, STEPS = 200, 4, 100
+SPECIAL = [f"<{task}_{lang}>" for lang in ("xx", "yy") for task in ("asr", "st", "mt")]
+VOCABULARY = ["<blank>", "<unk>", *SPECIAL, *(f"t{i}" for i in range(20)), "<sos/eos>"]
+Metrics = dict[str, list[str]]  # of train and valid, what an epoch reports
+
+
+def try_out(config: Config, src_lang: str | None = None) -> Metrics:
+    """What an epoch of this system reports; of what fails, the option is named that would have to be another."""
+    try:
+        return metrics_of(config.values, src_lang)
+    except Exception as error:  # whatever a constructor raises, a value of the configuration is the cause
+        raise explained(config, error) from error
+
+
+def explained(config: Config, error: Exception) -> TrainError:
+    """The error of the first option, latest first, without which the rest works."""
+    reason = str(error).split("\n")[0] or f"`{traceback.extract_tb(error.__traceback__)[-1].line}` fails"
+    for names, value in config.options():
+        other = config.without(names)
+        try:
+            metrics_of(other.values)
+        except Exception:  # this option is not, or not alone, the cause
+            continue
+        return TrainError(
+            f"{config.source(*names)}: {'.'.join(names)}: {shown(value)} does not go with the rest: {reason}; "
+            f"{value_of(other, names)} does"
+        )
+    return TrainError(f"{config.layers[-1][0]}: this system cannot be built: {reason}")
+
+
+def value_of(config: Config, names: tuple[str, ...]) -> str:
+    """What an option that was taken away is then."""
+    place: Any = config.values
+    for name in names:
+        place = place.get(name) if isinstance(place, dict) else None
+    return "its default" if place is None else shown(place)
+
+
+def metrics_of(values: dict[str, Any], src_lang: str | None = None) -> Metrics:
+    """Build, step, validate and decode once."""
+    args = argparse.Namespace(**{**default_config(), **with_one_block(values)})
+    args.src_token_list = VOCABULARY
+    args.token_list = VOCABULARY if args.subwords == "joint" else [*VOCABULARY[:-1], "more", VOCABULARY[-1]]
+    args.src_lang, args.tgt_lang, args.output_dir, args.amp, args.ngpu = "xx", "yy", "none", "none", 0
+    if args.normalize == "global_mvn":
+        args.normalize = None  # its statistics are those of data
+    with torch.random.fork_rng(devices=[]):
+        model = STTask.build_model(args)
+        optimizers = STTask.build_optimizers(args, model)
+        schedulers = [make_scheduler(args, i, optimizer) for i, optimizer in enumerate(optimizers, 1)]
+        scaler = torch.amp.GradScaler("cpu", enabled=False)
+        steppers = make_steppers(model, optimizers, scaler, option_table.build_options(args), torch.device("cpu"))
+        batch = {key: value for key, value in utterance().items() if key.removesuffix("_lengths") in model.data_names}
+        model.iteration = 1
+        outcome = iterate(steppers, [(["trial"], dict(batch))], "trial")
+        for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
+            follow(optimizer, scheduler)
+        with torch.no_grad():
+            _, stats, _ = model.eval()(**batch)
+            limits = {"beam": 2, "nbest": 1, "max_length": 3, "min_ratio": 0.0}
+            options = {stream: o.replace(**limits) for stream, o in model.search_options(args.decode).items()}
+            model.decode({k: v for k, v in batch.items() if k.removesuffix("_lengths") in model.inputs}, options)
+    greedy = [f"{score}_{s}" for s in model.streams for score in scores(s, src_lang)] if args.greedy_every else []
+    norms = [stepper.norm_name for stepper in steppers]
+    train = dict.fromkeys([key for step_stats, _ in outcome.stats for key in step_stats] + norms)
+    return {"train": list(train), "valid": [*stats, *greedy]}
+
+
+def scores(stream: str, src_lang: str | None) -> Sequence[str]:
+    """What greedy validation calls its figure for a stream."""
+    if stream != "asr":
+        return ["bleu"]
+    return [error_metric(src_lang)] if src_lang else ["wer", "cer"]
+
+
+def with_one_block(values: Any) -> Any:
+    """A configuration with stacks of one block, since how many there are matters to nothing else."""
+    if not isinstance(values, dict):
+        return values
+    return {name: 1 if name == "num_blocks" else with_one_block(value) for name, value in values.items()}
+
+
+def utterance() -> dict[str, torch.Tensor]:
+    first = 2 + len(SPECIAL)
+    tokens_BL = torch.arange(first, first + TOKENS)[None]
+    batch = {"speech": torch.randn(1, FRAMES, 80), "src_text": tokens_BL, "text": tokens_BL.clone()}
+    return batch | {f"{name}_lengths": torch.tensor([value.size(1)]) for name, value in batch.items()}
+
+
+def make_scheduler(args: argparse.Namespace, number: int, optimizer: torch.optim.Optimizer) -> Any:
+    """As ESPnet's task does."""
+    suffix = "" if number == 1 else str(number)
+    name = getattr(args, f"scheduler{suffix}")
+    return None if name is None else scheduler_classes[name](optimizer, **getattr(args, f"scheduler{suffix}_conf"))
+
+
+def follow(optimizer: torch.optim.Optimizer, scheduler: Any) -> None:
+    """Some steps of the schedule; each must give a rate that can be used."""
+    if hasattr(scheduler, "end_at"):
+        scheduler.end_at(STEPS)
+    for _ in range(3):
+        rates = [float(group["lr"]) for group in optimizer.param_groups]
+        if not all(math.isfinite(rate) and rate >= 0 for rate in rates):
+            raise ValueError(f"the learning rate becomes {rates[0]}")
+        if isinstance(scheduler, AbsValEpochStepScheduler):
+            scheduler.step(1.0)
+        elif isinstance(scheduler, AbsBatchStepScheduler | AbsEpochStepScheduler):
+            scheduler.step()
+
+
+def check_criteria(config: Config, metrics: Metrics) -> None:
+    """What epochs are judged by must be what they report, each of them."""
+    values = {**default_config(), **config.values}
+    best = values["best_model_criterion"]
+    if len(best) != 1:
+        raise TrainError(f"{config.source('best_model_criterion')}: best_model_criterion: {shown(best)}; expected one")
+    for option, (phase, key, *_) in (
+        ("best_model_criterion", best[0]),
+        ("early_stopping_criterion", values["early_stopping_criterion"]),
+        ("val_scheduler_criterion", values["val_scheduler_criterion"]),
+    ):
+        where = f"{config.source(option)}: {option}: {phase} {key}"
+        if key not in metrics[phase]:
+            raise TrainError(f"{where}: no such value; choose from {', '.join(metrics[phase])}")
+        if key.startswith(("wer_", "cer_", "bleu_")) and values["greedy_every"] != 1:
+            raise TrainError(f"{where} is there every {values['greedy_every']} epochs only; say greedy_every: 1")
