@@ -177,6 +177,11 @@ def test_an_unknown_model_is_named_with_its_alternatives() -> None:
         models.find("asp")
 
 
+@pytest.mark.parametrize("name", models.NAMES)
+def test_what_a_file_says_of_speech_is_what_its_class_does(name: str) -> None:
+    assert models.reads_speech(name) == ("speech" in models.find(name).data_names)
+
+
 def test_a_shared_decoder_needs_a_joint_vocabulary(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="set `subwords: joint`"):
         build("multitask", tmp_path, token_list=TOKENS[::-1])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -198,6 +199,16 @@ def test_what_set_cannot_change_is_refused(tmp_path, changes, message):
     path = write_config(tmp_path / "asr.yaml")
     with pytest.raises(TrainError, match=message):
         check_config(read_config(path, changes))
+
+
+@pytest.mark.parametrize(
+    "change", ["model=e3e", "init=asr", "subwords=foo", "best_model_criterion=[[valid, ppl, min]]"]
+)
+def test_a_wrong_value_ends_before_anything_is_written(root, change):
+    write_config(root / "conf" / "wrong.yaml", model="e2e")
+    with pytest.raises(SystemExit, match=rf"train wrong: --set {re.escape(change)}: "):
+        train.main(arguments(root, "wrong", "--text_train", f"{root}/dump/text", "--set", change))
+    assert not (root / "exp" / "wrong" / "config.yaml").exists()
 
 
 def test_names_that_are_known_pass(tmp_path):
