@@ -16,12 +16,16 @@ EPILOG = """The options of a configuration, with values, defaults, help and the 
 python -m espnet_ext.train --explain conf/<system>.yaml [--set KEY=VALUE ...]"""
 
 
-class Changes(argparse.Action):
+def split_changes(text: str) -> list[str]:
     """Each `key=value` of several in one argument; a value such as {lr: 1e-3, beta: 2} may hold spaces."""
+    return re.split(r"\s+(?=[\w.]+=)", text.strip())
+
+
+class Changes(argparse.Action):
+    """Collects what `--set` says."""
 
     def __call__(self, parser: Any, options: argparse.Namespace, words: Any, name: str | None = None) -> None:
-        given = [change for text in words for change in re.split(r"\s+(?=[\w.]+=)", text.strip())]
-        options.set = [*options.set, *given]
+        options.set = [*options.set, *(change for text in words for change in split_changes(text))]
 
 
 def base_parser() -> argparse.ArgumentParser:

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import re
 from argparse import Namespace
 from typing import Any
 
@@ -15,7 +14,6 @@ from espnet_ext.training.history import epochs_since_best, ranked, read_history
 from espnet_ext.training.meter import Meter
 from espnet_ext.training.options import REFUSED, build_options
 from espnet_ext.training.prefetch import prefetch
-from espnet_ext.training.schedules import WarmupLinearLR, oddities
 from espnet_ext.training.step import Stepper
 from espnet_ext.training.validate import score
 from tests.support.toy import ToyFactory, ToyModel, toy_options, train_toy
@@ -240,40 +238,6 @@ def test_meter_weights_batches():
     meter.add({"loss": torch.tensor(4.0), "acc": torch.tensor(0.5)}, torch.tensor(3.0))
     assert meter.means() == {"loss": 3.25, "acc": 0.5}
     assert Meter(meter.state()).means() == meter.means()
-
-
-@pytest.mark.parametrize("total, rates", [(None, [0.5, 1, 1, 1, 1]), (4, [0.5, 1, 2 / 3, 1 / 3, 0])])
-def test_warm_up_and_linear_decay(total, rates):
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    schedule = WarmupLinearLR(optimizer, warmup_steps=2)
-    if total:
-        schedule.end_at(total)
-    seen = []
-    for _ in rates:
-        seen.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    assert seen == pytest.approx(rates)
-
-
-@pytest.mark.parametrize(
-    ("warmup", "updates", "made", "last", "said"),
-    [
-        (2, 20, 0, None, []),
-        (2, 20, 10, 0.6, []),  # goes on within one training
-        (20, 20, 0, None, ["rises for 20 updates .* and the whole training has 20"]),
-        (2, 20, 10, 0.05, [r"goes up again, from 5.0e-02 to 5.3e-01 \(53% of its peak\)"]),  # more epochs than before
-        (2, 20, 18, 0.06, []),
-    ],
-)
-def test_an_odd_schedule_is_told(warmup, updates, made, last, said):
-    schedule = WarmupLinearLR(torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0), warmup_steps=warmup)
-    schedule.end_at(updates)
-    schedule.last_epoch = made
-    found = list(oddities(schedule, updates, last))
-    assert len(found) == len(said)
-    for line, pattern in zip(found, said):
-        assert re.search(pattern, line)
 
 
 def test_prefetch_keeps_order_and_errors():
