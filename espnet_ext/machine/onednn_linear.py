@@ -1,5 +1,7 @@
 """Linear layers laid out for decoding on a CPU, where products have few rows and reading weights takes the time."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -12,10 +14,16 @@ class PackedLinear(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
         self.weight, self.bias = weight, bias
+        self.fused: list[PackedLinear] = []  # of this and others, once it is wanted
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach())
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+
+    @staticmethod
+    def joined(parts: "Sequence[PackedLinear]") -> "PackedLinear":
+        """Several layers on the same input as one."""
+        return PackedLinear(torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
 
 
 def pack_linear_layers(model: nn.Module) -> None:

@@ -1,11 +1,11 @@
 """A model made ready for decoding: its device and its number format."""
 
-import warnings
 from typing import Any
 
 import torch
 from torch import nn
 
+from espnet_ext.machine.int8_linear import quantised
 from espnet_ext.machine.onednn_linear import pack_linear_layers
 
 DTYPES = ("fp32", "bf16", "int8")
@@ -31,9 +31,7 @@ def prepare(model: nn.Module, dtype: str = "fp32", device: str = "cpu") -> nn.Mo
     if dtype == "int8":
         if device != "cpu":
             raise ValueError(f"int8 runs on the CPU only, not on {device}; choose bf16")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # quantize_dynamic announces its successor, another package
-            model = torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
+        model = quantised(model)
     return model
 
 

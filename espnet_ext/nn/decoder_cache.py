@@ -8,11 +8,13 @@ written, and a mask says which of them are ancestors of which hypothesis. Memory
 # a head, V vocabulary
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from espnet_ext.machine.int8_linear import Int8Linear
 from espnet_ext.machine.onednn_linear import PackedLinear
 from espnet_ext.nn.attention import padding_mask
 from espnet_ext.nn.decoder import DecoderLayer, TransformerDecoder
@@ -21,13 +23,13 @@ FIRST_SLOTS = 128  # room at the start; doubled when full
 FEW = 4  # utterances; for more, plain matrix products beat the fused attention on CPUs
 
 
-def fuse(parts: list[nn.Linear]) -> Callable[[Tensor], Tensor]:
-    """Several linear layers on the same input as one product."""
-    if not isinstance(parts[0], nn.Linear | PackedLinear):  # int8 layers keep their weights to themselves
-        return lambda x: torch.cat([part(x) for part in parts], dim=-1)
+def fuse(parts: list[Any]) -> Callable[[Tensor], Tensor]:
+    """Several linear layers on the same input as one product; made once of layers that no longer learn."""
+    first = parts[0]
+    if isinstance(first, Int8Linear | PackedLinear):
+        first.fused = first.fused or [type(first).joined(parts)]
+        return first.fused[0]
     weight, bias = torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts])
-    if isinstance(parts[0], PackedLinear):
-        return PackedLinear(weight, bias)
     return lambda x: F.linear(x, weight, bias)
 
 

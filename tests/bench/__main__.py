@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from espnet_ext.infra.files import atomic_open
+from espnet_ext.machine import bf16
 from espnet_ext.training.provenance import commit
 
 FOLDER = Path(__file__).parent
@@ -16,8 +17,10 @@ PAGE = FOLDER.parents[1] / "docs" / "benchmarks.md"
 HEADER = """# Benchmarks
 
 Made by `make bench` (one section: `python -m tests.bench NAME`). Speeds are ratios within one run, side by side; what
-is alone in its row says little about another machine.
+is alone in its row says little about another machine. A CPU that does not multiply in bf16 has sections of its own; two
+environment variables make such a one of any other.
 """
+LIMITS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY")  # AVX2 and avx2: what oneDNN and torch may use
 
 
 def machine() -> str:
@@ -25,10 +28,15 @@ def machine() -> str:
     return f"{len(os.sched_getaffinity(0))} cores of {cpu[1] if cpu else 'an unnamed CPU'}"
 
 
-def run(name: str) -> str:
+def setting() -> str:
+    """What makes this machine one without bf16, for a command line."""
+    return "".join(f"{name}={os.environ[name]} " for name in LIMITS if name in os.environ)
+
+
+def run(name: str, title: str) -> str:
     """The bench's own Markdown, shown as it comes, under a heading that says where and when."""
     stamp = f"{datetime.date.today()}, commit {commit()}, {machine()}"
-    lines = [f"## {name}\n", "\n", f"{stamp}. Repeat: `python -m tests.bench {name}`\n", "\n"]
+    lines = [f"## {title}\n", "\n", f"{stamp}. Repeat: `{setting()}python -m tests.bench {name}`\n", "\n"]
     print("".join(lines), flush=True)
     with subprocess.Popen([sys.executable, "-m", f"tests.bench.{name}"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -48,10 +56,11 @@ def main() -> None:
     if unknown := set(args.names) - set(names):
         parser.error(f"no bench {sorted(unknown)[0]}; there are {', '.join(names)}")
     for name in args.names or names:
-        text = run(name)
+        title = name if bf16.is_native() else f"{name}, without bf16"
+        text = run(name, title)
         page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
         sections = {part.split("\n")[0][3:]: part for part in re.split(r"(?m)^(?=## )", page) if part.startswith("## ")}
-        sections[name] = text
+        sections[title] = text
         with atomic_open(PAGE) as stream:
             stream.write(HEADER + "".join("\n" + sections[key].rstrip() + "\n" for key in sorted(sections)))
 

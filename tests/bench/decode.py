@@ -12,6 +12,7 @@ import time
 
 import torch
 
+from espnet_ext.machine import bf16
 from tests.bench.train_steps import resident
 from tests.support.decode_peers import (
     BEAM,
@@ -26,7 +27,8 @@ from tests.support.decode_peers import (
     hugging_face,
 )
 
-DTYPES = ("fp32", "bf16", "int8")
+DTYPES = ("fp32", "bf16", "int8") if bf16.is_native() else ("fp32", "int8")
+PEER_DTYPES = tuple(dtype for dtype in DTYPES if dtype != "int8")
 UTTERANCES = 64
 EQUAL_LENGTHS = [FRAMES] * UTTERANCES
 
@@ -79,6 +81,7 @@ def ours(model: torch.nn.Module, speech: list[torch.Tensor], size: int) -> Timed
 
 def matrix_products(dtype: str, slice_size: int = 4, batch: int = 32) -> Timed:
     """Only the linear layers of what `ours` computes at equal lengths: no search can be faster with these kernels."""
+    from espnet_ext.machine.int8_linear import quantised
     from espnet_ext.machine.onednn_linear import pack_linear_layers
 
     number = torch.bfloat16 if dtype == "bf16" else torch.float32
@@ -90,7 +93,7 @@ def matrix_products(dtype: str, slice_size: int = 4, batch: int = 32) -> Timed:
         if dtype != "int8":
             pack_linear_layers(layer)
         else:
-            layer = torch.ao.quantization.quantize_dynamic(layer, {torch.nn.Linear}, dtype=torch.qint8)
+            layer = quantised(layer)
         layers.append((count, layer))
         inputs.append(torch.randn(rows, n_in, dtype=number))
 
@@ -196,9 +199,9 @@ def main() -> None:
             compare(part, features(lengths), sizes, args.rounds)
     if "one" in args.parts:
         speech = features(EQUAL_LENGTHS)[:6]
-        runs = {f"Hugging Face {d}": hugging_face(d, speech, 1) for d in DTYPES[:2]}
+        runs = {f"Hugging Face {d}": hugging_face(d, speech, 1) for d in PEER_DTYPES}
         runs |= {f"ours {d}": ours(make_model("conv1d", d), speech, 1) for d in DTYPES}
-        columns = {"HF fp32": "Hugging Face fp32", "HF bf16": "Hugging Face bf16"}
+        columns = {f"HF {d}": f"Hugging Face {d}" for d in PEER_DTYPES}
         table("Batch 1, conv1d input, 3 s, 20 tokens", measure(runs, args.rounds), columns)
     if "memory" in args.parts:
         peak_memory()
@@ -209,13 +212,13 @@ def compare(part: str, speech: list[torch.Tensor], sizes: list[int], rounds: int
     runs: dict[str, Timed] = {}
     models = {dtype: make_model("conv1d", dtype) for dtype in DTYPES}
     for size in sizes:
-        runs |= {f"Hugging Face {d}, batch {size}": hugging_face(d, speech, size) for d in DTYPES[:2]}
+        runs |= {f"Hugging Face {d}, batch {size}": hugging_face(d, speech, size) for d in PEER_DTYPES}
         runs |= {f"ours {d}, batch {size}": ours(copy.copy(models[d]), speech, size) for d in DTYPES}
     if part == "equal":
         runs |= {f"linear layers alone {d}": matrix_products(d) for d in DTYPES}
     speeds = measure(runs, rounds)
     best = {
-        d: max((n for n in speeds if n.startswith(f"Hugging Face {d}")), key=speeds.__getitem__) for d in DTYPES[:2]
+        d: max((n for n in speeds if n.startswith(f"Hugging Face {d}")), key=speeds.__getitem__) for d in PEER_DTYPES
     }
     table(f"conv1d input, {part} lengths", speeds, {f"best HF {d}": name for d, name in best.items()})
 

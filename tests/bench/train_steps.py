@@ -19,6 +19,8 @@ from multiprocessing.connection import Connection
 
 import torch
 
+from espnet_ext.machine import bf16
+
 FRAMES, TOKENS, UTTERANCES, VOCABULARY, WIDTH, THREADS = 400, 25, 24, 4000, 256, 2
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 VARIANTS = ("ours conv2d", "espnet conv2d", "ours conv1d", "hf conv1d")
@@ -171,7 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="ours,espnet,hf", help="whose models, with commas")
-    parser.add_argument("--types", default="fp32,bf16")
+    parser.add_argument("--types", default="fp32,bf16" if bf16.is_native() else "fp32")
     args = parser.parse_args()
     types = args.types.split(",")
     variants = [variant for variant in VARIANTS if variant.split()[0] in args.only.split(",")]
