@@ -44,6 +44,9 @@ class PaddingSafeEncoder(nn.Module):
             add_positions = nn.Identity() if self.positions_per_block else self.embed[-1]
             self.embed = make_input_layer(input_size, output_size, add_positions)
         self.input_kernels = [] if make_input_layer else kernels_and_strides(self.embed)
+        for module in self.modules():
+            if isinstance(module, nn.ReLU):
+                module.inplace = True  # spares a copy of the widest states
         self.convolutions = PaddingFreeConvolutions(self.encoders)
         use_sdpa(self.encoders)
 
