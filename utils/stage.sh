@@ -2,17 +2,21 @@
 # Stages. Source this file after options.sh; then `stage <number> <name> <command> [argument ...]`.
 # Each command runs in a process group of its own, so that Ctrl-C (or SIGTERM) ends it with all its children.
 
+# shellcheck source=utils/forecast.sh
+. "$here/forecast.sh"
+
 log() { echo "$(date '+%F %T') $*" >&2; }
 
 # Run the command if its number lies within [$stage, $stop_stage].
 stage() {
-    local number=$1 name=$2 status=0
+    local number=$1 name=$2 status=0 start=$SECONDS
     shift 2
     if [ "$number" -lt "$stage" ] || [ "$number" -gt "$stop_stage" ]; then return 0; fi
     if [ "$dry_run" = true ]; then
         printf '# stage %s, %s\n%s\n' "$number" "$name" "$(_quoted "$@")"
         return 0
     fi
+    forecast "$name"
     log "stage $number, $name: $(_quoted "$@")"
     set -m
     "$@" &
@@ -24,6 +28,7 @@ stage() {
         log "stage $number ($name) failed; when mended, resume with: $(_resume "$number")"
         exit "$status"
     fi
+    note_time "$name" $((SECONDS - start))
 }
 
 _quoted() {
