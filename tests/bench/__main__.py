@@ -18,7 +18,7 @@ HEADER = """# Benchmarks
 
 Made by `make bench` (one section: `python -m tests.bench NAME`). Speeds are ratios within one run, side by side; what
 is alone in its row says little about another machine. A CPU that does not multiply in bf16 has sections of its own; two
-environment variables make such a one of any other.
+environment variables make such a one of any other (for oneDNN and torch; the int8 kernels are not held back by them).
 """
 LIMITS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY")  # AVX2 and avx2: what oneDNN and torch may use
 
