@@ -185,7 +185,7 @@ def test_all_stages_run(tmp_path: Path, corpus: Path) -> None:
     result = recipe.run("--corpus", str(corpus), *options)
     assert result.returncode == 0, result.stderr
     systems = (recipe.folder / "run.sh").read_text().split('--systems "')[1].split('"')[0].split()
-    results = (recipe.folder / "RESULTS.md").read_text()
+    results = (recipe.folder / "RESULTS.md").read_text().replace("†", "")  # the mark of epochs unlike the others
     for system in systems:
         assert results.count(f"</sup> {system} |") == 2
     assert len(table(recipe.folder / "exp/interactive/dev_unseen/hyp.st")) == 2

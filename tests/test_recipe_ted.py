@@ -167,7 +167,7 @@ def test_all_stages_run(recipe: RecipeCopy, tmp_path: Path) -> None:
     result = recipe.run(*corpus, "--subword_type", "char", "--nj", "1", "--set", TINY)
     assert result.returncode == 0, result.stderr
     systems = (recipe.folder / "run.sh").read_text().split('--systems "')[1].split('"')[0].split()
-    results = (recipe.folder / "RESULTS.en-de.md").read_text()
+    results = (recipe.folder / "RESULTS.en-de.md").read_text().replace("†", "")  # the mark of epochs unlike the others
     for system in systems:
         assert f"</sup> {system} |" in results
     exp, wanted = recipe.folder / "exp/en-de", table(recipe.folder / "data/en-de/tst2010/reference.de").keys()
