@@ -1,13 +1,12 @@
 """The whole configuration is checked before an hour is spent on it: names, values, and that all goes together."""
 
 import difflib
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from espnet_ext.training.config import Config, get
 from espnet_ext.training.errors import TrainError
-from espnet_ext.training.kinds import fits, wanted
+from espnet_ext.training.kinds import fits, shown, wanted
 from espnet_ext.training.known_options import GIVEN, RANGES, Option, known_options
 
 
@@ -90,8 +89,3 @@ def check_value(config: Config, names: tuple[str, ...], value: Any, option: Opti
             SearchOptions().replace(**{names[-1]: value})
         except ValueError as error:
             raise TrainError(f"{config.source(*names)}: {error}") from None
-
-
-def shown(value: Any) -> str:
-    """A value as YAML has it."""
-    return json.dumps(value, ensure_ascii=False, default=str)

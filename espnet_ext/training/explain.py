@@ -4,8 +4,8 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from espnet_ext.training.check_config import shown
 from espnet_ext.training.config import Config, get, holds
+from espnet_ext.training.kinds import shown
 from espnet_ext.training.known_options import Option, known_options
 
 WIDTH, INDENT = 110, " " * 8

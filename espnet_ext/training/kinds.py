@@ -1,6 +1,7 @@
 """Kinds of values, as annotations name them: whether a value of a YAML is one, and how to say what would be."""
 
 import inspect
+import json
 import math
 import types
 import typing
@@ -69,3 +70,8 @@ def kind_of(parameter: inspect.Parameter) -> Any:
     if isinstance(parameter.default, bool | str):
         return type(parameter.default)
     return float if isinstance(parameter.default, int | float) else Any
+
+
+def shown(value: Any) -> str:
+    """A value as YAML has it."""
+    return json.dumps(value, ensure_ascii=False, default=str)

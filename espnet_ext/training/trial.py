@@ -13,9 +13,9 @@ from espnet2.tasks.abs_task import scheduler_classes
 from espnet_ext.espnet.task import STTask, default_config
 from espnet_ext.infra.languages import error_metric
 from espnet_ext.training import options as option_table
-from espnet_ext.training.check_config import shown
 from espnet_ext.training.config import Config
 from espnet_ext.training.errors import TrainError
+from espnet_ext.training.kinds import shown
 from espnet_ext.training.step import iterate, make_steppers
 
 FRAMES, TOKENS, STEPS = 200, 4, 100
