@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from espnet_ext.infra.files import HOST, atomic_folder, atomic_open, read_table, write_table
@@ -99,3 +101,16 @@ def test_the_next_run_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     (tmp_path / ".e.1@another-host.tmp").touch()
     assert run("write_json(path / 'f', 1)", tmp_path).returncode == 0
     assert sorted(os.listdir(tmp_path)) == sorted([alive.name, ".e.1@another-host.tmp", "f"])
+
+
+def test_a_process_that_nobody_has_waited_for_counts_as_ended(tmp_path: Path) -> None:
+    """Killed workers stay such zombies where the container's first process is slow to reap them."""
+    ended = subprocess.Popen(["true"])
+    while psutil.Process(ended.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.001)
+    left = tmp_path / f".a.{ended.pid}@{HOST}.tmp"
+    left.write_bytes(b"half")
+    with atomic_open(tmp_path / "a") as stream:
+        stream.write("whole")
+    assert not left.exists()
+    ended.wait()

@@ -70,11 +70,13 @@ def _clear(folder: Path, _process: int) -> None:
 
 
 def _is_alive(process: int) -> bool:
+    """A zombie, which has ended but nobody has waited for, is not."""
+    import psutil
+
     try:
-        os.kill(process, 0)
-    except OSError as error:
-        return error.errno == errno.EPERM  # another user's
-    return True
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _remove(path: Path) -> None:
