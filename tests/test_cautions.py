@@ -79,3 +79,17 @@ def test_the_best_is_not_bold_where_nothing_is_right():
 
     assert best("wer", 100.0, 120.0) == [False, False] and best("wer", 99.0, 120.0) == [True, False]
     assert best("bleu", 0.0, 0.0) == [False, False] and best("bleu", 0.1, 0.0) == [True, False]
+
+
+def test_the_page_says_epochs_and_search_and_markdown_says_nothing_twice():
+    assert list(cautions.made_with({"a": result_of(), "b": result_of(epochs=3, beam=1)})) == [
+        "a: 10 epochs; ST: beam 5; 100 utterances",
+        "b: 3 epochs; ST: beam 1; 100 utterances",
+    ]
+    first, second = (
+        tables.Table(name, ["System"], [], {"ST BLEU": "tok:13a"}, ["Trained: seed 1 (a).", f"Trained: {name}."])
+        for name in ("one", "two")
+    )
+    text = tables.as_markdown([first, second], "", "")
+    assert text.count("tok:13a") == text.count("seed 1 (a)") == 1
+    assert "* Trained: one." in text and "* Trained: two." in text

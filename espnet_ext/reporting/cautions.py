@@ -43,3 +43,15 @@ def warnings(results: Results) -> Iterator[str]:
             cut = result.get("cut", {}).get(stream, 0)
             if cut > CUT * utterances:
                 yield f"WARNING: {cut} of {utterances} outputs of {who} end at the limit of length."
+
+
+def made_with(results: Results) -> Iterator[str]:
+    """`e2e: 9 epochs; ST: beam 5, length_norm 1.0; 300 utterances`, for each system."""
+    for system, result in results.items():
+        facts = [] if result.get("epochs") is None else [f"{result['epochs']} epochs"]
+        for stream in result["scores"]:
+            search = {name: value for name, value in settings(result, stream).items() if name in SEARCH and value}
+            chosen = ", ".join(f"{name} {value}" for name, value in search.items())
+            facts += [f"{stream.upper()}: {chosen}"] if chosen else []
+        facts.append(f"{result['utterances']} utterances")
+        yield f"{system}: {'; '.join(facts)}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from espnet_ext.infra.languages import error_metric
-from espnet_ext.reporting.cautions import unlike, warnings
+from espnet_ext.reporting.cautions import made_with, unlike, warnings
 from espnet_ext.scoring.metrics import LOWER_IS_BETTER
 from espnet_ext.scoring.results import Experiments, read_result, read_significance
 from espnet_ext.scoring.significance import TEST
@@ -52,6 +52,7 @@ class Table:
     rows: list[Row]
     signatures: dict[str, str] = field(default_factory=dict)  # column -> signature
     footnotes: list[str] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)  # how each system was trained and searched; for the page
     title: str = ""  # where it is not just the test set
     note: str = MARKS
     interval_is: str = "half of the 95 % interval"
@@ -99,6 +100,7 @@ def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
     for stream, metric in columns:
         table.signatures[f"{stream.upper()} {METRIC_NAMES[metric]}"] = comparison[stream][metric]["signature"]
     table.footnotes = [*cautions(results, different), *origins(results)]
+    table.settings = list(made_with(results))
     return table
 
 
@@ -205,6 +207,7 @@ def _with_interval(table: Table, cell: Cell) -> str:
 def as_markdown(tables: list[Table], title: str, about: str) -> str:
     """The whole of RESULTS.md."""
     parts = [f"# {title}", about]
+    said: set[str] = set()
     for table in tables:
         lines = [table.header, ["---", *["---:"] * (len(table.header) - 1)]]
         for row in table.rows:
@@ -212,10 +215,11 @@ def as_markdown(tables: list[Table], title: str, about: str) -> str:
             lines.append([letter + row.name, *(_markdown_cell(table, cell) for cell in row.cells)])
         parts += [f"## {table.heading}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
         parts.append(table.full_note if table.shows_interval else table.note)
-        if table.signatures:
-            parts.append("\n".join(f"* {name}: `{signature}`" for name, signature in table.signatures.items()))
-        if table.footnotes:
-            parts.append("\n".join(f"* {note}" for note in table.footnotes))
+        signatures = [f"* {name}: `{signature}`" for name, signature in table.signatures.items()]
+        for notes in (signatures, [f"* {note}" for note in table.footnotes]):
+            new = [note for note in notes if note not in said]  # what stands under one table is not repeated
+            parts += ["\n".join(new)] if new else []
+            said |= set(notes)
     return "\n\n".join(parts) + "\n"
 
 
