@@ -26,4 +26,5 @@ def load_tensors(path: Path, device: Any = "cpu") -> Any:
     except (FileNotFoundError, PermissionError, DamagedError):
         raise
     except Exception as error:  # what unpickling a damaged file may raise is not listed anywhere
-        raise DamagedError(f"{path}: damaged, or no file of tensors ({str(error).splitlines()[0][:200]})") from error
+        # Not its message: torch's says how to load a pickle that runs code.
+        raise DamagedError(f"{path}: damaged, or no file of tensors ({type(error).__name__})") from error
