@@ -27,4 +27,6 @@ def load_tensors(path: Path, device: Any = "cpu") -> Any:
         raise
     except Exception as error:  # what unpickling a damaged file may raise is not listed anywhere
         # Not its message: torch's says how to load a pickle that runs code.
-        raise DamagedError(f"{path}: damaged, or no file of tensors ({type(error).__name__})") from error
+        raise DamagedError(
+            f"{path}: damaged, or no file of tensors (read with weights_only: {type(error).__name__})"
+        ) from error
