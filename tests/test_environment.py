@@ -53,14 +53,23 @@ def test_espnet_imports_without_a_download_and_torchaudio_without_cuda() -> None
     assert result.returncode == 0, result.stderr
 
 
-def test_espnets_task_comes_without_what_no_system_uses() -> None:
+@pytest.mark.parametrize("module", ["espnet.task", "training.trial", "training.trainer", "models.asr"])
+def test_espnets_task_comes_without_what_no_system_uses(module: str) -> None:
+    """Whichever of our modules comes first; and it says nothing."""
     program = (
-        "import sys, espnet_ext.espnet.task\n"
+        f"import sys, espnet_ext.{module}, espnet_ext.espnet.task\n"
         "found = {'torch._dynamo', 'numba', 'transformers', 'espnet2.gan_tts'} & set(sys.modules)\n"
         "sys.exit(', '.join(found) or 0)"
     )
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
-    assert (result.returncode, result.stderr.strip()) == (0, ""), result.stderr
+    assert (result.returncode, result.stdout, result.stderr.strip()) == (0, "", ""), result.stdout + result.stderr
+
+
+def test_a_configuration_is_explained_without_espnets_noise() -> None:
+    words = [sys.executable, "-m", "espnet_ext.train", "--explain", "egs/mini/conf/asr.yaml"]
+    result = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "max_epoch: 11    # egs/mini/conf/asr.yaml" in result.stdout
+    assert "Flash Attention" not in result.stdout + result.stderr
 
 
 def test_espnets_training_finds_its_count_of_errors() -> None:

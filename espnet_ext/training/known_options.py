@@ -151,11 +151,9 @@ def stream_sections(values: Mapping[str, Any]) -> dict[str, Option]:
 
 def chosen_class(values: Mapping[str, Any], section: str) -> Any:
     """The class whose options `<part>_conf` has: that of `<part>`; None if that cannot be told."""
-    from espnet2.asr.ctc import CTC
-    from espnet2.tasks.abs_task import optim_classes, scheduler_classes
-
     from espnet_ext import models
-    from espnet_ext.espnet.task import CHOICES
+    from espnet_ext.espnet.parts import CHOICES, CTC
+    from espnet_ext.espnet.task import abs_task
 
     part = section.removesuffix("_conf")
     name: Any = values.get(part)
@@ -167,7 +165,7 @@ def chosen_class(values: Mapping[str, Any], section: str) -> Any:
         return models.find(name)
     if part in CHOICES and isinstance(name, str):
         return CHOICES[part].get_class(name)
-    return {"optim": optim_classes, "scheduler": scheduler_classes}.get(part, {}).get(name)
+    return {"optim": abs_task.optim_classes, "scheduler": abs_task.scheduler_classes}.get(part, {}).get(name)
 
 
 def parameters(of: type) -> dict[str, Option]:

@@ -1,5 +1,8 @@
 """A system is built with a block for each stack and makes a step on a made-up utterance, before the real one is."""
 
+import espnet_ext.espnet.fast_import  # noqa: F401 - before any other import of ESPnet
+
+# isort: split
 import argparse
 import math
 import traceback
