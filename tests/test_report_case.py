@@ -109,6 +109,16 @@ def test_neighbours_are_those_of_the_list(page):
     page.wait_for("!document.querySelector('#case audio').paused")
 
 
+def test_a_case_that_is_shown_already_goes_on_playing(page):
+    follow(page, 1)
+    kept = page.run(
+        "(async () => { turnCase(1); const first = document.querySelector('#case audio');"
+        "await new Promise((done) => addEventListener('hashchange', () => setTimeout(done), { once: true }));"
+        "return first === document.querySelector('#case audio'); })()"
+    )
+    assert kept
+
+
 def test_on_paper_there_is_the_case_alone_with_its_marks(page):
     page.run("document.documentElement.style.colorScheme = 'dark'")
     follow(page, 4)

@@ -83,8 +83,11 @@ byId("theme").addEventListener("click", () => {
 
 function openAddress() {
   const state = new URLSearchParams(location.hash.slice(1));
-  if (state.has("set") && state.get("set") !== current.name) showSet(state.get("set"));
-  if (showCase(state.get("case"))) return;
+  const isOther = state.has("set") && state.get("set") !== current.name;
+  if (isOther) showSet(state.get("set"));
+  // turnCase was quicker than the browser; what it shows may be playing already
+  const isShown = !isOther && shownCase >= 0 && current.ids[shownCase] === state.get("case");
+  if (isShown || showCase(state.get("case"))) return;
   if (!state.has("set") && !state.has("q")) { // an address of a section, which may have been hidden until now
     byId(location.hash.slice(1))?.scrollIntoView();
     return;
