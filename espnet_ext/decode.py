@@ -21,7 +21,8 @@ from espnet_ext.infra.stamps import Stamp
 from espnet_ext.infra.streams import STREAMS
 from espnet_ext.search import long_inputs
 from espnet_ext.search.options import Hypothesis, SearchOptions
-from espnet_ext.training.provenance import made_from
+from espnet_ext.training.errors import TrainError
+from espnet_ext.training.provenance import made_from, read_run
 
 if TYPE_CHECKING:
     from espnet_ext.espnet.experiment import Experiment
@@ -163,8 +164,6 @@ def write_results(
             for key in keys:
                 lines.write(json.dumps({"id": key, "nbest": found[key][stream]}, ensure_ascii=False) + "\n")
         write_delays(settings.out / f"delays.{stream}.jsonl", {key: found[key][stream][0] for key in keys})
-    run = settings.exp / "run.json"
-    trained = json.loads(run.read_text(encoding="utf-8")) if run.exists() else {}
     empty = sum(not found[key][stream][0]["text"] for key in keys for stream in streams)
     if empty:
         print(f"{settings.out}: {empty} hypotheses are empty", file=sys.stderr)
@@ -178,7 +177,7 @@ def write_results(
         "jobs": args.nj,
         "parameters": sum(p.numel() for p in model.parameters()),
         "options": {**settings.search, "dtype": settings.dtype, "device": settings.device},
-        "commit": trained.get("commit"),
+        "commit": read_run(settings.exp).get("commit"),
         "seed": experiment.config.get("seed"),
     }
     write_json(settings.out / "decode.json", summary)
@@ -224,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = args.out or args.exp / args.dump.resolve().name
     given = {item.name: getattr(args, item.name) for item in fields(SearchOptions)}
     search = {name: value for name, value in given.items() if value is not None}
-    with one_line_errors("decode", ValueError, JobError):
+    with one_line_errors("decode", ValueError, JobError, TrainError):
         SearchOptions(**search)
         if not args.dump.is_dir():
             raise FileNotFoundError(f"{args.dump}: no such dump directory; make it with stages 4 and 6")

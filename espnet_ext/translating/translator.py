@@ -55,8 +55,7 @@ class Translator:
         written = model.streams_from(model.inputs[:1])
         named = {stream: STREAMS[stream].of(config["src_lang"], config["tgt_lang"]) for stream in written}
         self.languages = {stream: language or stream for stream, language in named.items()}
-        reader = getattr(model, model.composed_of[0]) if model.composed_of else model
-        self.reads_waveform = getattr(reader, "frontend", None) is not None  # some systems of ESPnet do
+        self.reads_waveform = model.reads_waveforms
         self.reads_text = model.inputs[0] == "src_text"
         self.model: Any = prepare(model, "fp32", device)
         self.batch_size, self.longest, self.device = batch_size, longest, device
