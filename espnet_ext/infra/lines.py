@@ -1,5 +1,7 @@
 """Lines of text that nobody has checked: only a newline ends one, and none is read whole before its length is known."""
 
+import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -16,12 +18,12 @@ def raw_lines(stream: BinaryIO, longest: int = LONGEST) -> Iterator[bytes]:
 
 
 def read_lines(path: str | Path, remedy: str, longest: int = LONGEST) -> Iterator[str]:
-    """The lines of a UTF-8 file, without a byte order mark and the carriage returns of other systems.
+    """The lines of a UTF-8 file, plain or .gz, without a byte order mark and the carriage returns of other systems.
 
     Sentences hold other characters at which Python splits lines: U+2028, NEL, form feed.
     """
-    with open(path, "rb") as stream:
-        for number, raw in enumerate(raw_lines(stream, longest), 1):
+    with _open(path) as stream:
+        for number, raw in enumerate(_unpacked(stream, longest, f"{path}: {{}}; {remedy}"), 1):
             if len(raw) > longest:
                 raise ValueError(f"{path}:{number}: the line has more than {longest} bytes; {remedy}")
             try:
@@ -31,6 +33,18 @@ def read_lines(path: str | Path, remedy: str, longest: int = LONGEST) -> Iterato
                 raise ValueError(f"{path}:{number}: {found}; {remedy}") from error
             text = text.removesuffix("\n").removesuffix("\r")
             yield text.removeprefix("\ufeff") if number == 1 else text
+
+
+def _open(path: str | Path) -> BinaryIO:
+    return gzip.open(path) if str(path).endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
+
+
+def _unpacked(stream: BinaryIO, longest: int, message: str) -> Iterator[bytes]:
+    """raw_lines, where a packed file that is cut or damaged is an error of the corpus."""
+    try:
+        yield from raw_lines(stream, longest)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(message.format(f"not a whole .gz file ({error})")) from error
 
 
 def visible(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Readers of corpora as their users have them unpacked, one module a layout; recipes compose them."""
