@@ -1,6 +1,6 @@
-"""Parallel text: a file for each language, plain or .gz, whose lines belong together by their number."""
+"""Parallel text: `<name>.<a>-<b>.<language>` for each language, plain or .gz, line by line; or `<name>.<a>-<b>.tsv`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from espnet_ext.data.segment_yaml import require
@@ -12,8 +12,29 @@ AGAIN = "unpack the corpus again, or convert the file"
 
 def find(path: Path, remedy: str) -> Path:
     """The file, or the one of that name with .gz."""
+    return found if (found := _there(path)) else require(path, remedy)
+
+
+def _there(path: Path) -> Path | None:
     packed = path.with_name(f"{path.name}.gz")
-    return packed if packed.exists() and not path.exists() else require(path, remedy)
+    return path if path.exists() else packed if packed.exists() else None
+
+
+def read_corpus(corpus: Path, names: Sequence[str], langs: tuple[str, str]) -> Iterator[Utterance]:
+    """The pairs of the first of `names` found in the folder or a folder of it, in either order of languages."""
+    require(corpus, "give the folder of the unpacked corpus")
+    stems = [f"{name}.{a}-{b}" for name in names for a, b in (langs, langs[::-1])]
+    for folder in (corpus, *sorted(path for path in corpus.iterdir() if path.is_dir())):
+        for stem in stems:
+            texts = {lang: path for lang in langs if (path := _there(folder / f"{stem}.{lang}"))}
+            if len(texts) == len(langs):
+                return read_pairs(texts, stem.partition(".")[0])
+            if texts:
+                raise ValueError(f"{next(iter(texts.values()))}: the other language is not beside it; {AGAIN}")
+            if table := _there(folder / f"{stem}.tsv"):
+                return read_tsv(table, stem.rpartition(".")[2].split("-"), stem.partition(".")[0])
+    shown = " nor ".join(f"{stem}.{{{','.join(langs)}}}" for stem in stems)
+    raise ValueError(f"{corpus.absolute()}: neither {shown} is in it or in a folder of it; unpack it there")
 
 
 def read_pairs(texts: Mapping[str, Path], prefix: str) -> Iterator[Utterance]:
@@ -25,9 +46,20 @@ def read_pairs(texts: Mapping[str, Path], prefix: str) -> Iterator[Utterance]:
         if None in found.values():
             break
         number += 1
-        key = f"{prefix}-{number:08d}"
-        yield Utterance(key, key, found)  # type: ignore[arg-type]
+        yield _pair(prefix, number, found)  # type: ignore[arg-type]
     if any(line is not None for line in found.values()):
         counts = {lang: number + (found[lang] is not None) + sum(1 for _ in stream) for lang, stream in streams.items()}
         shown = " and ".join(f"{texts[lang]} has {count} lines" for lang, count in counts.items())
         raise ValueError(f"{shown}; line i of one is the translation of line i of the other, so {AGAIN}")
+
+
+def read_tsv(path: Path, langs: Sequence[str], prefix: str) -> Iterator[Utterance]:
+    """A column for each language; a line that lacks one has an empty text, which the writer drops and counts."""
+    for number, line in enumerate(read_lines(path, AGAIN), 1):
+        columns = [*line.split("\t"), *[""] * len(langs)]
+        yield _pair(prefix, number, dict(zip(langs, columns, strict=False)))
+
+
+def _pair(prefix: str, number: int, texts: dict[str, str]) -> Utterance:
+    key = f"{prefix}-{number:08d}"
+    return Utterance(key, key, texts)
