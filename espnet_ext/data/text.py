@@ -210,6 +210,15 @@ def build(table: Path, folder: Path) -> int:
     return lines
 
 
+def update(table: Path, folder: Path) -> None:
+    """`build`, unless the index was made from just this table."""
+    stamp = Stamp(folder, [table])
+    if not stamp.is_current():
+        with stamp.making():
+            lines = build(table, folder)
+        print(f"{folder}: {lines:,} lines", file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m espnet_ext.data.text", description=__doc__)
     parser.add_argument("data", type=Path, help="data directory with text.<lang> files")
@@ -223,12 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"error: {args.data}: no text.<lang> here; nothing to index")
     with one_line_errors("text index"):
         for table in tables:
-            folder = args.dump / table.name.replace("reference.", "text.", 1)
-            stamp = Stamp(folder, [table])
-            if not stamp.is_current():
-                with stamp.making():
-                    lines = build(table, folder)
-                print(f"{folder}: {lines:,} lines", file=sys.stderr)
+            update(table, args.dump / table.name.replace("reference.", "text.", 1))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,187 @@
+"""Label a set by trained MT systems: `python -m espnet_ext.pseudo_label data/train data/train_mt --exp exp/mt`.
+
+The result is a data directory like any other: the audio of the set, its transcripts, and what the systems wrote as
+the text in their target language. `labels.jsonl` in it says of every translation where it comes from.
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from espnet_ext.data.label_filter import Label, LabelFilter
+from espnet_ext.infra.arguments import at_least_one
+from espnet_ext.infra.commands import one_line_errors
+from espnet_ext.infra.files import atomic_open, read_table
+from espnet_ext.infra.jobs import EXECUTORS, JobError
+from espnet_ext.infra.stamps import Stamp
+from espnet_ext.training.errors import TrainError
+from espnet_ext.training.provenance import made_from, read_run
+
+RECORD = "labels.jsonl"
+PASSED_ON = ("beam", "nbest", "nj", "executor", "dtype", "device", "batch_size", "batch_bins")  # to decoding
+PARTS = ("wav.scp", "segments", "utt2*", "text.*", RECORD)  # of the result
+
+
+def languages(exp: Path) -> tuple[str, str]:
+    """What a system of ours reads and writes."""
+    import yaml
+
+    if not (exp / "config.yaml").exists():
+        raise ValueError(f"{exp}: no config.yaml; train this system first")
+    config = yaml.safe_load((exp / "config.yaml").read_text(encoding="utf-8"))
+    if not config.get("src_lang"):
+        raise ValueError(f"{exp}: its configuration names no src_lang; give a system that was trained here")
+    return config["src_lang"], config["tgt_lang"]
+
+
+def same_languages(systems: Sequence[Path]) -> tuple[str, str]:
+    """Those of all systems."""
+    pairs = {exp: languages(exp) for exp in systems}
+    if len(set(pairs.values())) > 1:
+        found = ", ".join(f"{exp} from {src} to {tgt}" for exp, (src, tgt) in pairs.items())
+        raise ValueError(f"the systems translate between different languages: {found}; give those of one pair")
+    return pairs[systems[0]]
+
+
+def translate(args: argparse.Namespace, index: Path, number: int) -> Path:
+    """Decode the set's transcripts with one system; what an earlier run finished is not decoded again."""
+    from espnet_ext import decode
+
+    exp = args.exp[number - 1]
+    out = args.output / "labels" / f"{number}-{exp.resolve().name}"
+    words = [word for name in PASSED_ON for word in (f"--{name}", str(getattr(args, name)))]
+    decode.main([str(exp), str(index), "--out", str(out), *words])
+    found = out / "nbest.mt.jsonl"
+    if not found.exists():
+        raise ValueError(f"{exp}: does not translate text; give a system with the stream mt")
+    return found
+
+
+def labels(found: Sequence[Path], sources: dict[str, str]) -> list[Label]:
+    """The translations of all systems, those of an utterance in a row, best first."""
+    by_utterance: dict[str, list[Label]] = {key: [] for key in sources}
+    for number, path in enumerate(found, 1):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            key = entry["id"]
+            for rank, hypothesis in enumerate(entry["nbest"], 1):
+                by_utterance[key].append(label(key, number, rank, sources[key], hypothesis))
+    return [one for several in by_utterance.values() for one in several]
+
+
+def label(key: str, system: int, rank: int, source: str, hypothesis: dict[str, Any]) -> Label:
+    ended = len(hypothesis["tokens"]) + ("cut" not in hypothesis)
+    score = float("-inf") if hypothesis["score"] is None else hypothesis["score"] / max(1, ended)
+    return Label(key, system, rank, source, hypothesis["text"], score, "cut" in hypothesis)
+
+
+def new_id(one: Label, single: bool) -> str:
+    """The id of the labelled utterance: its own, unless it may occur with several labels."""
+    return one.utterance if single else f"{one.utterance}-{one.system}.{one.rank}"
+
+
+def utterances(data: Path, kept: list[Label], tgt_lang: str, single: bool) -> Iterator[Any]:
+    """The set's utterances with their labels, as write_data_dir takes them."""
+    from espnet_ext.data import read_datadir
+    from espnet_ext.data.write_datadir import Utterance
+
+    spans = {span.utterance: span for span in read_datadir.spans(data)}
+    tables = {path.name: dict(read_table(path)) for path in read_datadir.tables(data)}
+    texts = {name.removeprefix("text."): table for name, table in tables.items() if name.startswith("text.")}
+    for one in kept:
+        key, span = one.utterance, spans.get(one.utterance)
+        said = {lang: table[key] for lang, table in texts.items() if lang != tgt_lang} | {tgt_lang: one.text}
+        speaker, task = tables.get("utt2spk", {}).get(key, key), tables.get("utt2task", {}).get(key)
+        audio, start, end = (span.path, span.start, span.end) if span else (None, None, None)
+        yield Utterance(new_id(one, single), speaker, said, audio, start, end, task)
+
+
+def write(args: argparse.Namespace, found: list[Path], langs: tuple[str, str]) -> None:
+    """Filter the labels, write the data directory, and say where each label comes from."""
+    from espnet_ext.data.write_datadir import write_data_dir
+
+    single = len(args.exp) * args.nbest == 1
+    everything = labels(found, dict(read_table(args.data / f"text.{langs[0]}")))
+    verdicts = make_filter(args, langs[1]).verdicts(everything)
+    kept = [one for one, verdict in zip(everything, verdicts, strict=True) if verdict is None]
+    if not kept:
+        raise ValueError(f"{args.data}: the filter left none of {len(everything)} labels: {dict(counted(verdicts))}")
+    write_data_dir(args.output, utterances(args.data, kept, langs[1], single), nj=args.nj)
+    origin = [{"model": str(exp), "commit": read_run(exp).get("commit")} for exp in args.exp]
+    with atomic_open(args.output / RECORD) as stream:
+        for one, verdict in zip(everything, verdicts, strict=True):
+            entry = {"id": new_id(one, single), **asdict(one), **origin[one.system - 1]}
+            entry["score"] = round(one.score, 4) if one.score > float("-inf") else None
+            stream.write(json.dumps(entry | {"filter": verdict or "kept"}, ensure_ascii=False) + "\n")
+    print(f"{args.output}: {len(kept)} of {len(everything)} labels kept", file=sys.stderr)
+    for reason, number in counted(verdicts).items():
+        print(f"{args.output}: {number} labels left out, {reason}", file=sys.stderr)
+
+
+def counted(verdicts: list[str | None]) -> Counter[str]:
+    return Counter(verdict.partition(":")[0] for verdict in verdicts if verdict)
+
+
+def make_filter(args: argparse.Namespace, target: str) -> LabelFilter:
+    from espnet_ext.scoring.language_id import LanguageId
+
+    known: dict[str, list[str]] = {}
+    for folder in args.language_text:
+        for path in sorted(folder.glob("text.*")):
+            known.setdefault(path.name.split(".")[1], []).extend(text for _, text in read_table(path))
+    if args.language_text and target not in known:
+        raise ValueError(f"--language_text: no text.{target} there; add a set that has the language of the labels")
+    identify = LanguageId(known) if args.language_text else None
+    return LabelFilter(args.most_off or None, args.min_score, identify, target)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m espnet_ext.pseudo_label", description=__doc__)
+    parser.add_argument("data", type=Path, help="data directory with transcripts")
+    parser.add_argument("output", type=Path, help="data directory to write")
+    parser.add_argument("--exp", type=Path, nargs="+", required=True, help="MT systems; each gives labels of its own")
+    parser.add_argument("--nbest", type=at_least_one, default=1, help="labels of each system for an utterance (1)")
+    parser.add_argument("--beam", type=at_least_one, default=5, help="hypotheses in the search; 1 is greedy (5)")
+    parser.add_argument("--dtype", choices=("auto", "fp32", "bf16", "int8"), default="fp32", help="number format")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--batch_size", type=at_least_one, default=64, help="most lines of a batch (64)")
+    parser.add_argument("--batch_bins", type=at_least_one, default=4000, help="most tokens of a batch (4000)")
+    parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
+    parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where jobs run (local)")
+    bad = parser.add_argument_group("filter", "what is bad is left out; labels.jsonl says why")
+    off = "leave out what is so many times longer or shorter than is usual; 0: nothing (2.5)"
+    bad.add_argument("--most_off", type=float, default=2.5, help=off)
+    bad.add_argument("--min_score", type=float, help="leave out what has a lower log-probability a token")
+    known = "data directories whose texts say what languages look like; what is in another is left out"
+    bad.add_argument("--language_text", type=Path, nargs="+", default=[], help=known)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    from espnet_ext.data import read_datadir, text
+
+    args = make_parser().parse_args(arguments)
+    with one_line_errors("pseudo_label", ValueError, JobError, TrainError):
+        langs = same_languages(args.exp)
+        transcripts = args.data / f"text.{langs[0]}"
+        if not transcripts.exists():
+            raise ValueError(f"{transcripts}: not there, and {args.exp[0]} translates from {langs[0]}; check the set")
+        known = [path for folder in args.language_text for path in sorted(folder.glob("text.*"))]
+        sources = [*read_datadir.tables(args.data), *known, *(p for exp in args.exp for p in made_from(exp, exp))]
+        settings = {name: getattr(args, name) for name in ("beam", "nbest", "dtype", "most_off", "min_score")}
+        stamp = Stamp(args.output / RECORD, sources, parts=PARTS, **settings)
+        if stamp.is_current():
+            return
+        with stamp.making():
+            index = args.output / "labels" / args.data.resolve().name
+            text.update(transcripts, index / transcripts.name)
+            write(args, [translate(args, index, number) for number in range(1, len(args.exp) + 1)], langs)
+
+
+if __name__ == "__main__":
+    main()
