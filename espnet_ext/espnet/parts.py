@@ -85,6 +85,14 @@ class Parts:
         """Word embeddings are the frontend's, as in ESPnet's recipes, or the encoder's with `input_layer: embed`."""
         return self.chosen("encoder", input_size=frontend.output_size() if frontend else self.src_size)
 
+    def of_text(self) -> "Parts":
+        """The parts of the same system where it reads text alone: its encoder starts with embeddings."""
+        text = {"frontend": None, "specaug": None, "normalize": None, "encoder_conf": {"input_layer": "embed"}}
+        return Parts(argparse.Namespace(**merged(vars(self.args), {**text, "input_size": self.tgt_size})))
+
+    def embedding(self, vocab_size: int) -> nn.Module:
+        return scale_embeddings(nn.Embedding(vocab_size, self.width))
+
     def decoder(self, vocab_size: int, make: Callable[..., nn.Module] | None = None) -> nn.Module:
         """A decoder over the encoder's states; `make` is the class of a system that has its own."""
         conf = {"encoder_output_size": self.width, **(self.args.decoder_conf or {})}
@@ -98,11 +106,17 @@ class Parts:
         tokens = self.args.token_list
         if tokens != self.args.src_token_list:
             raise ValueError("a decoder for both languages needs one vocabulary; set `subwords: joint`")
-        wanted = {"asr": f"<asr_{self.args.src_lang}>", "st": f"<st_{self.args.tgt_lang}>"}
-        missing = [token for token in wanted.values() if token not in tokens]
-        if missing:
-            raise ValueError(f"the sub-words have no {missing[0]}; train them again for both languages")
-        return {task: tokens.index(token) for task, token in wanted.items()}
+        return {
+            kind: self.start_token(kind, lang)
+            for kind, lang in (("asr", self.args.src_lang), ("st", self.args.tgt_lang))
+        }
+
+    def start_token(self, kind: str, lang: str) -> int:
+        """The id of <st_de> and its like."""
+        token = f"<{kind}_{lang}>"
+        if token not in self.args.token_list:
+            raise ValueError(f"the sub-words have no {token}; train them again for all languages")
+        return self.args.token_list.index(token)
 
     def folder_of(self, name: str) -> Path:
         """Another system's experiment, named in the configuration as a path from this one's folder."""

@@ -132,7 +132,8 @@ def interactive_states(
     masks = visible_rows(rows_2B, tokens_BSL.size(2), wait_k)
     visible = Visible.of(masks, decoders[0].decoders[0].fusion)
     parts, memories = len(decoders), with_masks([memory])
-    xs = [decoder.embed(x.flatten(0, 1)) for decoder, x in zip(decoders, tokens_BSL.chunk(parts, dim=1), strict=True)]
+    tokens = [x_BSL.flatten(0, 1) for x_BSL in tokens_BSL.chunk(parts, dim=1)]
+    xs = [decoder.embedded(tokens_NL) for decoder, tokens_NL in zip(decoders, tokens, strict=True)]
     xs = [x_NLD.unflatten(0, (len(tokens_BSL), -1)).flatten(1, 2) for x_NLD in xs]  # (B, R, D): stream after stream
     for layers in zip(*(decoder.decoders for decoder in decoders), strict=True):
         xs, visible = lockstep(layers, xs, memories, visible)

@@ -120,7 +120,7 @@ class PairedDecoder:
                 lineage.extend(tokens_BK.size(1), over_BK)
         groups = self.groups(tokens, partners)
         xs = [
-            torch.cat([self.embed(g.decoder, tokens[s], positions[s]) for s in g.streams], dim=1)  # type: ignore[arg-type]
+            torch.cat([self.decoders[g.decoder].embedded_at(tokens[s], positions[s]) for s in g.streams], dim=1)  # type: ignore[arg-type]
             for g in groups
         ]
         for layer in self.layers:
@@ -132,10 +132,6 @@ class PairedDecoder:
             for stream, part_BKV in zip(group.streams, logp_BKV.split(group.sizes, dim=1), strict=True):
                 logps[stream] = part_BKV
         return logps
-
-    def embed(self, decoder: int, tokens_BK: Tensor, position: int) -> Tensor:
-        embed, encode = self.decoders[decoder].embed
-        return embed(tokens_BK) * encode.scale + encode.rows(position, position + 1)
 
     def groups(self, tokens: Each, partners: Each) -> list[Group]:
         active = [stream for stream in range(2) if tokens[stream] is not None]

@@ -176,8 +176,8 @@ class SpeechModel(BaseModel):
         self.normalize = parts.normalize(self.frontend)
         self.encoder = parts.encoder(self.frontend)
 
-    def encode(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Encoder states (B, T, D) and their lengths."""
+    def features(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the encoder reads, normalised and in training masked, (B, T, F)."""
         with torch.autocast(speech.device.type, enabled=False):
             x, lengths_B = speech, speech_lengths
             if self.frontend is not None:
@@ -189,7 +189,11 @@ class SpeechModel(BaseModel):
             if self.specaug is not None and self.training:
                 # After normalisation, unlike ESPnet: a masked patch then has the mean's value, not silence's.
                 x, lengths_B = self.specaug(x, lengths_B)
-        memory_BTD, lengths_B, _ = self.encoder(x, lengths_B)
+        return x, lengths_B
+
+    def encode(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encoder states (B, T, D) and their lengths."""
+        memory_BTD, lengths_B, _ = self.encoder(*self.features(speech, speech_lengths))
         return memory_BTD, lengths_B
 
     def encode_slices(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -83,6 +83,7 @@ class DecoderLayer(nn.Module):
         self.norm3 = nn.LayerNorm(width, eps=EPSILON)
         self.dropout = nn.Dropout(dropout_rate)
         self.normalize_before = True
+        self.out = nn.Identity()  # the layer's output goes through it, however it is computed: what modulates hooks on
 
     def before(self, x_NLD: Tensor, norm: nn.Module) -> Tensor:
         """What a part of the layer reads."""
@@ -114,11 +115,13 @@ class DecoderLayer(nn.Module):
     def feed(self, x_NLD: Tensor) -> Tensor:
         """The layer's last part."""
         x_NLD = x_NLD + self.dropout(self.feed_forward(self.before(x_NLD, self.norm3)))
-        return self.after(x_NLD, self.norm3)
+        return self.out(self.after(x_NLD, self.norm3))
 
 
 class TransformerDecoder(nn.Module):
     """Logits of the next token at every position; constructor and parameters are named as in ESPnet."""
+
+    prefix_B1D: Tensor | None = None  # a vector that stands before the tokens, in the pass for which it is set
 
     def __init__(
         self,
@@ -146,6 +149,7 @@ class TransformerDecoder(nn.Module):
         width = encoder_output_size
         self.vocab_size = vocab_size
         self.embed = nn.Sequential(nn.Embedding(vocab_size, width), PositionalEncoding(width, positional_dropout_rate))
+        self.entry = nn.Identity()  # as DecoderLayer.out: what the first layer reads goes through it
         self.decoders = nn.ModuleList(
             self.make_layer(
                 width,
@@ -169,10 +173,24 @@ class TransformerDecoder(nn.Module):
     ) -> Tensor:
         """(N, L, D): the last layer at every position, before the output layer; `others` are further memories."""
         memories = with_masks([(memory_BTD, memory_lengths_B), *others])
-        x_NLD = self.embed(tokens_NL)
+        x_NLD = self.embedded(tokens_NL)
+        if self.prefix_B1D is not None:
+            x_NLD = torch.cat([self.prefix_of(x_NLD), x_NLD], dim=1)
         for layer in self.decoders:
             x_NLD = layer(x_NLD, memories)
-        return self.last(x_NLD)
+        return self.last(x_NLD[:, x_NLD.size(1) - tokens_NL.size(1) :])
+
+    def embedded(self, tokens_NL: Tensor) -> Tensor:
+        """What the first layer reads."""
+        return self.entry(self.embed(tokens_NL))
+
+    def embedded_at(self, tokens_BK: Tensor, position: int) -> Tensor:
+        """What the first layer reads of tokens that all stand at one position."""
+        embed, encode = self.embed
+        return self.entry(embed(tokens_BK) * encode.scale + encode.rows(position, position + 1))
+
+    def prefix_of(self, x_NLD: Tensor) -> Tensor:
+        return self.prefix_B1D.to(x_NLD.dtype).expand(len(x_NLD), -1, -1)  # type: ignore[union-attr]
 
     def last(self, x_NLD: Tensor) -> Tensor:
         return x_NLD if self.after_norm is None else self.after_norm(x_NLD)

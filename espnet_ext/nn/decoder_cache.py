@@ -179,20 +179,26 @@ class CachedDecoder:
         self.memories = Memories([(memory_BTD, lengths_B), *others])
         self.layers = [LayerCache(layer, self.memories.states) for layer in decoder.decoders]
         self.ancestors_BKS = torch.ones(len(memory_BTD), 1, 0, dtype=torch.bool, device=memory_BTD.device)
-        self.position = 0
+        self.steps = self.position = 0
+        if decoder.prefix_B1D is not None:
+            self.advance(decoder.prefix_of(memory_BTD))
 
     def states(self, tokens_BK: Tensor) -> Tensor:
         """(B, K, D): the last layer's state after one more token of each hypothesis."""
-        self.ancestors_BKS = add_slots(self.ancestors_BKS, tokens_BK.size(1))
-        # With one hypothesis at every step so far, all slots are its ancestors.
-        one = self.ancestors_BKS.size(2) == self.position + 1
-        own_bias = None if one else self.memories.bias(self.ancestors_BKS[:, None])
-        embed, encode = self.decoder.embed
-        x_BKD = embed(tokens_BK) * encode.scale + encode.rows(self.position, self.position + 1)
-        for layer in self.layers:
-            x_BKD = layer.step(x_BKD, own_bias, self.memories.biases)
+        x_BKD = self.advance(self.decoder.embedded_at(tokens_BK, self.position))
         self.position += 1
         return self.decoder.last(x_BKD)
+
+    def advance(self, x_BKD: Tensor) -> Tensor:
+        """What the last layer makes of one more vector of each hypothesis."""
+        self.ancestors_BKS = add_slots(self.ancestors_BKS, x_BKD.size(1))
+        # With one hypothesis at every step so far, all slots are its ancestors.
+        one = self.ancestors_BKS.size(2) == self.steps + 1
+        own_bias = None if one else self.memories.bias(self.ancestors_BKS[:, None])
+        for layer in self.layers:
+            x_BKD = layer.step(x_BKD, own_bias, self.memories.biases)
+        self.steps += 1
+        return x_BKD
 
     def step(self, tokens_BK: Tensor) -> Tensor:
         """(B, K, V): log-probabilities of what follows the given last token of each hypothesis."""
