@@ -3,7 +3,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SHELL_FILES = $(wildcard tools/*.sh utils/*.sh egs/*/*.sh egs/*/local/*.sh) .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help environment setup demo test check bench clean
+.PHONY: help environment setup demo test check bench voices clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -31,6 +31,9 @@ check: environment ## Lint, check formatting, check types.
 bench: environment ## Measure the speed beside ESPnet and Hugging Face; writes docs/benchmarks.md.
 	@tools/install.sh bench
 	python -m tests.bench
+
+voices: environment ## Bring the natural voices with which egs/multi30k is spoken (300 MB).
+	@tools/voices.sh
 
 clean: ## Remove .venv, caches and everything that the recipes made; sources stay.
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build .venv from the pinned requirement files; `install.sh bench` adds what only `make bench` needs.
+# Build .venv from the pinned requirement files; `install.sh bench` (or `voices`) adds what only `make bench` needs.
 # Returns at once if .venv was built from these very files by this Python, and starts afresh if it was not or was left
 # half-built.
 set -euo pipefail
@@ -10,7 +10,6 @@ python=$(python3 --version | cut -d. -f1,2)
 
 pins() { cat tools/install.sh tools/finish_environment.py "$@" && pwd && echo "$python"; }
 key=$(pins tools/requirements.txt tools/requirements-dev.txt | sha256sum)
-bench_key=$(pins tools/requirements.txt tools/requirements-bench.txt | sha256sum)
 
 built_from() { [ -f ".venv/$1" ] && [ "$(cat ".venv/$1")" = "$2" ]; }
 
@@ -55,7 +54,10 @@ if ! built_from .built_from "$key"; then
     build
     echo "$key" > .venv/.built_from
 fi
-if [ "${1:-}" = bench ] && ! built_from .bench_built_from "$bench_key"; then
-    install --no-deps -r tools/requirements-bench.txt
-    echo "$bench_key" > .venv/.bench_built_from
-fi
+for more in "$@"; do
+    more_key=$(pins tools/requirements.txt "tools/requirements-$more.txt" | sha256sum)
+    if ! built_from ".${more}_built_from" "$more_key"; then
+        install --no-deps -r "tools/requirements-$more.txt"
+        echo "$more_key" > ".venv/.${more}_built_from"
+    fi
+done

@@ -8,7 +8,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # so that it also runs alone, as python3 local/data.py
 
+import spoken
+
 from espnet_ext.data.write_datadir import Utterance, update_data_dir
+from espnet_ext.infra.arguments import at_least_one
+from espnet_ext.voices.speak import speak
 
 LANGUAGES = ("en", "de", "fr")
 SETS = ("train", "val", "test_2016_flickr")
@@ -28,13 +32,30 @@ def read_lines(corpus: Path, name: str) -> list[str]:
     )
 
 
-def read_set(corpus: Path, name: str, languages: tuple[str, str]) -> list[Utterance]:
+def read_texts(corpus: Path, name: str, languages: tuple[str, str]) -> dict[str, list[str]]:
     texts = {lang: read_lines(corpus, f"{name}.{lang}") for lang in languages}
     sizes = {lang: len(lines) for lang, lines in texts.items()}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"{corpus}: {name} has different numbers of lines: {sizes}; copy the files again")
-    ids = [f"{name}-{number:05d}" for number in range(1, sizes[languages[0]] + 1)]
+    return texts
+
+
+def read_set(corpus: Path, name: str, languages: tuple[str, str]) -> list[Utterance]:
+    texts = read_texts(corpus, name, languages)
+    ids = [f"{name}-{number:05d}" for number in range(1, len(texts[languages[0]]) + 1)]
     return [Utterance(key, key, {lang: texts[lang][i] for lang in languages}) for i, key in enumerate(ids)]
+
+
+def speak_set(args: argparse.Namespace, name: str) -> None:
+    """Data directory spoken_<set>: the captions of a set, read aloud on the spot."""
+    texts = read_texts(args.corpus, name, (args.src_lang, args.tgt_lang))
+    english = texts[args.src_lang]
+    numbers = spoken.chosen(len(english), args.spoken, args.seed) if name == "train" else list(range(len(english)))
+    audio = (args.downloads or args.data.resolve().parents[1] / "downloads").resolve() / "spoken"
+    lines = spoken.lines_of(name, english, numbers, args.natural, audio, args.seed)
+    made = speak(lines, nj=args.nj, log_dir=audio / "log")
+    print(f"{audio / name}: {made} of {len(lines)} captions spoken, the others were there")
+    update_data_dir(args.data / f"spoken_{name}", spoken.utterances(lines, numbers, texts), nj=args.nj)
 
 
 def main() -> None:
@@ -44,13 +65,21 @@ def main() -> None:
     parser.add_argument("--src_lang", choices=LANGUAGES, default="en", help="language to translate from (en)")
     parser.add_argument("--tgt_lang", choices=LANGUAGES, default="de", help="language to translate into (de)")
     parser.add_argument("--sets", nargs="*", default=SETS, help=f"sets to prepare ({' '.join(SETS)})")
-    parser.add_argument("--nj", type=int, default=1, help="not used: there is no audio to look at")
+    parser.add_argument("--spoken", choices=spoken.SIZES, help="also speak the English, of training 10,000 or all")
+    parser.add_argument("--natural", type=float, default=0.0, metavar="HOURS", help="of training speech by Kokoro (0)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of voices and sound (1)")
+    parser.add_argument("--downloads", type=Path, help="folder for the audio (default: downloads beside the data)")
+    parser.add_argument("--nj", type=at_least_one, default=2, help="parallel processes that speak (2)")
     args = parser.parse_args()
     try:
         if args.src_lang == args.tgt_lang:
             raise ValueError(f"--src_lang and --tgt_lang are both {args.src_lang}; give two languages")
+        if args.spoken and args.src_lang != "en":
+            raise ValueError(f"--spoken speaks English, and --src_lang is {args.src_lang}; leave one of them out")
         for name in args.sets:
             update_data_dir(args.data / name, read_set(args.corpus, name, (args.src_lang, args.tgt_lang)))
+            if args.spoken:
+                speak_set(args, name)
     except ValueError as error:
         sys.exit(f"{Path(__file__).name}: {error}")
 
