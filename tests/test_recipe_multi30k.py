@@ -82,3 +82,18 @@ def test_all_stages_run(recipe: RecipeCopy, tmp_path: Path) -> None:
     assert (exp / "tn/model.pth").exists() and not (exp / "le/model.pth").exists()
     late = [json.loads(line)["subword"] for line in (exp / "greedy/val/delays.mt.jsonl").read_text().splitlines()]
     assert all(set(row["read"]) <= {row["source"]} for row in late)
+
+
+def test_captions_are_spoken(recipe: RecipeCopy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOICES", str(tmp_path))
+    corpus = write_corpus(tmp_path / "corpus")
+    voices = ["--spoken", "small", "--nj", "2"]
+    result = recipe.prepare("data/en-de", "--corpus", str(corpus), *voices)
+    assert result.returncode == 0, result.stderr
+    for name, size in SETS.items():
+        texts = table(recipe.folder / f"data/en-de/spoken_{name}/text.de")
+        assert len(texts) == size and set(texts.values()) <= {target for _, target in PAIRS}
+        assert len(table(recipe.folder / f"data/en-de/spoken_{name}/wav.scp")) == size
+    text = ["--src_lang", "de", "--tgt_lang", "en"]
+    result = recipe.prepare("data/de-en", "--corpus", str(corpus), *voices, *text)
+    assert result.returncode == 1 and "--spoken speaks English, and --src_lang is de" in result.stderr

@@ -1,0 +1,101 @@
+"""Reading captions aloud: rooms, pitch, who says what; the same sound after a kill and by any number of processes."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from espnet_ext import voices
+from espnet_ext.voices import sound
+from espnet_ext.voices.speak import Line, speak
+
+LOCAL = Path(__file__).parents[1] / "egs" / "multi30k" / "local"
+sys.path.insert(0, str(LOCAL))
+import spoken  # noqa: E402
+
+
+def test_a_room_adds_an_echo_that_dies_away_and_leaves_the_direct_sound():
+    click = np.zeros(8000)
+    click[100] = 1.0
+    heard = sound.in_room(click, 0.2, np.random.default_rng(0))
+    assert heard[100] == pytest.approx(1.0, abs=1e-6) and np.abs(heard[:100]).max() < 1e-9
+    early, late = (heard[100 + a : 100 + b] for a, b in ((41, 1000), (2200, 3159)))
+    assert np.sum(heard[101:] ** 2) == pytest.approx(0.25, rel=0.01)
+    assert 10 * np.log10(np.sum(early**2) / np.sum(late**2)) == pytest.approx(40, abs=3)  # 60 dB in 0.2 s
+    assert sound.in_room(click, 0.0, np.random.default_rng(0)) is click
+
+
+def test_pitch_rises_by_its_factor():
+    rate, tone = 22050, np.sin(2 * np.pi * 200 * np.arange(22050) / 22050)
+    raised = sound.raise_pitch(tone, 1.25)
+    peak = np.argmax(np.abs(np.fft.rfft(raised))) * rate / len(raised)
+    assert len(raised) == pytest.approx(rate / 1.25, abs=2) and peak == pytest.approx(250, abs=2)
+
+
+def said(folder: Path, count: int) -> list[Line]:
+    texts = ["A cat sat.", "Two dogs run in the snow.", "The girl sings."]
+    return [spoken.line("train", i, texts[i % 3], "espeak", folder, 1) for i in range(count)]
+
+
+def test_a_file_depends_on_its_line_alone(tmp_path: Path):
+    first, second = said(tmp_path / "a", 23), said(tmp_path / "b", 23)
+    assert speak(first, nj=1, log_dir=tmp_path) == 23 and speak(second, nj=2, log_dir=tmp_path) == 23
+    sounds = [Path(line.path).read_bytes() for line in first]
+    assert [Path(line.path).read_bytes() for line in second] == sounds and len(set(sounds)) == 23
+    Path(first[3].path).unlink()
+    assert speak(first, nj=1, log_dir=tmp_path) == 1 and Path(first[3].path).read_bytes() == sounds[3]
+
+
+def test_voices_of_validation_and_test_are_not_heard_in_training():
+    assert not set(spoken.HELD_OUT) & set(spoken.KOKORO.split()) and len(spoken.KOKORO.split()) == 22
+    for engine in ("kokoro", "espeak"):
+        heard = {
+            name: {spoken.speaker(spoken.line(name, i, "A cat.", engine, Path("x"), 1)) for i in range(300)}
+            for name in ("train", "val")
+        }
+        assert len(heard["train"]) > 5 and len(heard["val"]) > 1 and not heard["train"] & heard["val"]
+
+
+def test_hours_of_natural_speech_are_about_what_was_asked():
+    names = spoken.engines(10_000, 2.0, 1)
+    assert names.count("kokoro") == round(2 * 3600 / spoken.SECONDS)
+    assert abs(names.count("piper") - names.count("espeak")) <= 1 and len(names) == 10_000
+    assert spoken.engines(10, 100.0, 1) == ["kokoro"] * 10
+    numbers = spoken.chosen(29_000, "small", 1)
+    assert len(set(numbers)) == 10_000 and numbers == sorted(numbers) and max(numbers) < 29_000
+
+
+def test_an_engine_that_is_not_there_is_replaced_with_one_line(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setenv("VOICES", str(tmp_path))
+    told: set[str] = set()
+    assert [spoken.available("kokoro", told) for _ in range(3)] == ["espeak"] * 3
+    printed = capsys.readouterr().out
+    assert (
+        printed.count("\n") == 1 and f"{tmp_path}/kokoro/kokoro.onnx is not there: `make voices` brings it" in printed
+    )
+    with pytest.raises(ValueError, match="unknown engine 'flite'; choose from kokoro, piper, espeak"):
+        voices.find("flite")
+
+
+SAMPLES = {"espeak": "gmw/en-US", "kokoro": "af_heart", "piper": "joe"}
+
+
+@pytest.mark.parametrize("engine", [name for name in SAMPLES if voices.find(name).missing() is None])
+def test_every_engine_that_is_here_speaks_alike_twice(tmp_path: Path, engine: str):
+    lines = [
+        Line(str(tmp_path / f"{i}.flac"), "A cat sat.", engine, SAMPLES[engine], 1.0, 1.0, 0.0, 20.0, "pink", str(i))
+        for i in range(2)
+    ]
+    again = [replace(line, path=f"{line.path}.again") for line in lines]
+    speak(lines, nj=1, log_dir=tmp_path)
+    speak(again, nj=1, log_dir=tmp_path)
+    for one, other in zip(lines, again, strict=True):
+        assert Path(one.path).read_bytes() == Path(other.path).read_bytes()
+
+
+@pytest.mark.parametrize("engine", [name for name in SAMPLES if voices.find(name).missing() is None])
+def test_an_unknown_voice_is_named(engine: str):
+    with pytest.raises((ValueError, RuntimeError), match="voice '?zz"):
+        voices.find(engine).Engine().say("hello", "zz", 1.0)
