@@ -1,4 +1,4 @@
-"""Europarl-ST v1.1: <src>/audios/<speech>.m4a, <src>/<tgt>/<set>/segments.{lst,<src>,<tgt>} and {speeches,speakers}.lst."""
+"""Europarl-ST v1.1: <src>/audios/<speech>.m4a, and <src>/<tgt>/<set>/ with segments.{lst,<src>,<tgt>} and speakers."""
 
 from pathlib import Path
 
