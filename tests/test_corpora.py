@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from espnet_ext.corpora import europarl_st, librispeech, opensubtitles, tedlium, text_pairs, wmt
+from espnet_ext.corpora import common_voice, europarl_st, librispeech, opensubtitles, tedlium, text_pairs, wmt
 
 
 def write_lines(path: Path, *lines: str) -> Path:
@@ -169,3 +169,19 @@ def test_segments_of_europarl_st(tmp_path: Path) -> None:
     write_lines(folder / "segments.lst", "s1 0.5", "s2 0 1", "s1 3 4")
     with pytest.raises(ValueError, match=r"segments\.lst:1: expected `speech start end`, found 's1 0\.5'"):
         europarl_st.read_set(tmp_path, "dev", "en", "de")
+
+
+def test_tables_of_common_voice(tmp_path: Path) -> None:
+    head = "client_id\tpath\tsentence\tup_votes"
+    rows = ("a" * 128 + '\tcv_1.mp3\tHe said "no\t2', "b" * 128 + "\tcv_2\tA\\tB \\\\ C\\x NA\t0")
+    write_lines(tmp_path / "en" / "dev.tsv", head, *rows)
+    found = common_voice.read_set(tmp_path, "dev", "en")
+    assert [u.texts["en"] for u in found] == ['He said "no', "A\tB \\ C\\x NA"]
+    assert [u.audio for u in found] == [tmp_path / "en" / "clips" / f"cv_{i}.mp3" for i in (1, 2)]
+    assert found == common_voice.read_set(tmp_path / "en", "dev", "en") and found[0].speaker == "a" * 16
+    write_lines(tmp_path / "en" / "dev.tsv", head, "a\tcv_9.mp3", "b")
+    cut = common_voice.read_set(tmp_path, "dev", "en")
+    assert [(u.id, u.texts["en"]) for u in cut] == [("cv_9", ""), ("dev-row-2", "")]  # dropped and counted
+    write_lines(tmp_path / "en" / "dev.tsv", "path\tup_votes")
+    with pytest.raises(ValueError, match=r"dev\.tsv: its head has no client_id, sentence; found 'path up_votes'"):
+        common_voice.read_set(tmp_path, "dev", "en")
