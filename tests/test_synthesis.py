@@ -13,15 +13,16 @@ import pytest
 from espnet_ext.data import synthesis
 from espnet_ext.data.check import check
 from espnet_ext.infra.files import read_table
+from espnet_ext.voices import sound
 
 LOCAL = Path(__file__).parents[1] / "egs" / "mini" / "local"
 
 
-@pytest.mark.parametrize("noise", sorted(synthesis.NOISES))
+@pytest.mark.parametrize("noise", sorted(sound.NOISES))
 def test_noise_has_the_stated_level(noise):
     speech = np.sin(np.arange(16000) / 7.0)
-    mixed = synthesis.with_noise(speech, 15.0, noise, np.random.default_rng(0))
-    scaled = speech * synthesis.LEVEL / np.sqrt(np.mean(speech**2))
+    mixed = sound.with_noise(speech, 15.0, noise, np.random.default_rng(0))
+    scaled = speech * sound.LEVEL / np.sqrt(np.mean(speech**2))
     assert 10 * np.log10(np.mean(scaled**2) / np.mean((mixed - scaled) ** 2)) == pytest.approx(15.0, abs=1e-6)
 
 

@@ -97,5 +97,5 @@ def test_every_engine_that_is_here_speaks_alike_twice(tmp_path: Path, engine: st
 
 @pytest.mark.parametrize("engine", [name for name in SAMPLES if voices.find(name).missing() is None])
 def test_an_unknown_voice_is_named(engine: str):
-    with pytest.raises((ValueError, RuntimeError), match="voice '?zz"):
+    with pytest.raises((ValueError, RuntimeError), match=r"voice '?zz"):
         voices.find(engine).Engine().say("hello", "zz", 1.0)

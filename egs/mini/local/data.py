@@ -18,9 +18,10 @@ import japanese
 from grammar import Generator
 
 from espnet_ext.data import write_datadir
-from espnet_ext.data.synthesis import NOISES, Utterance, synthesise
+from espnet_ext.data.synthesis import Utterance, synthesise
 from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.stamps import Stamp
+from espnet_ext.voices.sound import NOISES
 
 # Knobs of difficulty. Those of the sentences are on top of grammar.py.
 SNR_DB = (20.0, 30.0)  # drawn evenly for each utterance
