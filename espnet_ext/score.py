@@ -40,8 +40,10 @@ def main(argv: list[str]) -> None:
 def score(options: argparse.Namespace, command: str) -> None:
     """Score every test set, print the tables, and write RESULTS.md if asked to."""
     from espnet_ext.infra.files import atomic_open
+    from espnet_ext.reporting.curve_tables import write_curve_page
     from espnet_ext.reporting.seed_tables import seed_tables
     from espnet_ext.reporting.tables import as_markdown, as_text, build_table
+    from espnet_ext.scoring.curves import read_curves, write_curves
     from espnet_ext.scoring.metrics import Options
     from espnet_ext.scoring.results import Experiments, present, score_test_set
     from espnet_ext.scoring.seed_scores import present_in_all, score_seeds
@@ -58,9 +60,11 @@ def score(options: argparse.Namespace, command: str) -> None:
             systems = present_in_all(where, options.seeds, systems, test_set, options.allow_missing)
             score_seeds(where, options.seeds, systems, test_set, metrics)
             tables += seed_tables(where, options.seeds, systems, test_set)
+    curves = {t: read_curves(where, t) for t in options.test_sets if write_curves(where, options.systems, t, metrics)}
     for table in tables:
         print(as_text(table) + "\n")
     if options.results:
+        write_curve_page(options.results, curves, command)
         title = f"Results: {options.src_lang} to {options.tgt_lang}"
         about = f"Made by `{command}`; every figure comes from `exp/<system>/<test set>/scores.json`."
         with atomic_open(options.results) as stream:

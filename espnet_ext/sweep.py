@@ -1,6 +1,7 @@
-"""Train, decode and score one system for each value of an option; ends in a table and a plot of what the value changes.
+"""Train, decode and score a system for each value of an option; ends in a table and a plot of what the value changes.
 
-`./run.sh --systems SYSTEM --vary KEY=VALUE,...` starts it. What is done already is not done again.
+`./run.sh --systems SYSTEM --vary KEY=VALUE,...` starts it; `--vary "SYSTEM:KEY=VALUE,... SYSTEM:KEY=VALUE,..."` runs
+the recipe with a sweep of each, and ends in its tables and report. What is done already is not done again.
 """
 
 import argparse
@@ -11,15 +12,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from espnet_ext import score, train
+from espnet_ext import models, score, train
 from espnet_ext.infra.files import atomic_open
 from espnet_ext.stages import Command, Recipe, recipe_of, recipe_parser
 
+PARTED = re.compile(r"\s+(?=[\w.-]+:[\w.]+=)")  # spaces before the next SYSTEM:KEY=
 LISTED = re.compile(r",(?![^\[{]*[\]}])")  # commas, but not those within [...] or {...}
+DECIDED_LATER = ("decode", "model_conf")  # the sections with options that training may not depend on
 KEPT = ("model.pth", "run.json", "subwords")  # of a trained system that is only decoded otherwise
 
 
@@ -43,7 +46,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "--vary",
         required=True,
         metavar="KEY=VALUE,...",
-        help="an option of the configuration and its values, such as model_conf.wait_k=0,1,3,5 or decode.beam=1,5,10",
+        help="an option of the configuration and its values, such as model_conf.wait_k=0,1,3,5 or decode.beam=1,5,10; "
+        "of several systems: 'waitk:model_conf.k=1,3 le:model_conf.d=0,2'",
     )
     parser.add_argument("--command", required=True, help="what the user said, for the table")
     parser.add_argument("--dry_run", action="store_true", help="print the commands without running them")
@@ -63,24 +67,51 @@ def main(argv: Sequence[str]) -> None:
         sys.exit(130)
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """One option of one system: the recipe with this system alone, and the values."""
+
+    recipe: Recipe
+    key: str
+    variants: list[Variant]
+
+    @property
+    def name(self) -> str:
+        return f"{self.recipe.systems[0]}-{short(self.key)}"
+
+    @property
+    def top(self) -> Path:
+        return self.recipe.exp / "sweep" / self.name
+
+
 def sweep(options: argparse.Namespace) -> None:
-    """Run what is not done yet, then write the table and the plot."""
-    key, values = split_values(options.vary)
+    """Run what is not done yet, then write the tables and the plots."""
     recipe = recipe_of(options)
-    if len(recipe.systems) != 1:
-        raise SweepError(f"one system can be varied, not '{' '.join(recipe.systems)}'; name it with --systems")
-    variants = make_variants(recipe, key, values)
-    name = f"{recipe.systems[0]}-{short(key)}"
-    top = recipe.exp / "sweep" / name
-    for planned, folder, prepared in plan(recipe, variants, top):
-        if options.dry_run:
-            print(shlex.join(planned.words))
-            continue
-        for variant, seed in prepared:
-            prepare(folder, variant, recipe, seed)
-        run(planned)
-    if not options.dry_run:
-        write_results(recipe, variants, top, name, key, options.command)
+    sweeps = [Sweep(one, key, make_variants(one, key, values)) for one, key, values in asked_for(recipe, options.vary)]
+    whole = list(recipe.commands()) if ":" in options.vary.partition("=")[0] else []
+    run_all([command for command in whole if command.stage <= 8], options.dry_run)
+    for one in sweeps:
+        for planned, folder, prepared in plan(one.recipe, one.variants, one.top):
+            for variant, seed in () if options.dry_run else prepared:
+                prepare(folder, variant, one.recipe, seed)
+            run_all([planned], options.dry_run)
+        if not options.dry_run:
+            write_results(one, options.command)
+    run_all([command for command in whole if command.stage > 8], options.dry_run)
+
+
+def asked_for(recipe: Recipe, vary: str) -> Iterator[tuple[Recipe, str, list[str]]]:
+    """The recipe of one system, the option and its values, for each sweep."""
+    for part in PARTED.split(vary.strip()):
+        system, colon, rest = part.partition(":") if ":" in part.partition("=")[0] else ("", "", part)
+        if colon and system not in recipe.systems:
+            raise SweepError(f"--vary: unknown system {system!r}; choose from {', '.join(recipe.systems)}")
+        if not colon and len(recipe.systems) != 1:
+            raise SweepError(
+                f"one system can be varied, not '{' '.join(recipe.systems)}'; name it with --systems, or before the "
+                f"option: --vary {recipe.systems[-1]}:{part}"
+            )
+        yield (replace(recipe, systems=[system]) if colon else recipe, *split_values(rest))
 
 
 def split_values(vary: str) -> tuple[str, list[str]]:
@@ -89,6 +120,14 @@ def split_values(vary: str) -> tuple[str, list[str]]:
     if not key or "" in found or len(set(found)) < len(found):
         raise SweepError(f"--vary {vary!r}: expected key=value,value with different values, such as decode.beam=1,5,10")
     return key, found
+
+
+def run_all(commands: Sequence[Command], dry_run: bool) -> None:
+    for command in commands:
+        if dry_run:
+            print(shlex.join(command.words))
+        else:
+            run(command)
 
 
 def short(key: str) -> str:
@@ -114,11 +153,18 @@ def make_variants(recipe: Recipe, key: str, values: list[str]) -> list[Variant]:
         given = config_of(recipe, seed, change)
         check_config(given)
         config = given.values
-        kind = "same" if config == base else "searched" if key.partition(".")[0] == "decode" else "trained"
+        kind = "same" if config == base else "searched" if is_searched(key, config) else "trained"
         variants.append(Variant(value, change, re.sub(r"[^\w.,=+-]", "_", f"{short(key)}={value}"), kind))
     if len({variant.name for variant in variants}) < len(variants):
         raise SweepError(f"--vary {key}: two values would share a folder of {', '.join(v.name for v in variants)}")
     return variants
+
+
+def is_searched(key: str, config: dict[str, Any]) -> bool:
+    """Whether training does not depend on the option."""
+    section, _, name = key.partition(".")
+    later = models.find(config["model"]).decoding_options(config["model_conf"])
+    return section == "decode" or (section == "model_conf" and name in later)
 
 
 def plan(
@@ -157,7 +203,7 @@ def prepare(folder: Path, variant: Variant, recipe: Recipe, seed: int | None) ->
     if own.is_symlink():
         own.unlink()  # the base had this value once
     if variant.kind == "searched":
-        make_searched(own, base, config_of(recipe, seed, variant.change).values["decode"])
+        make_searched(own, base, config_of(recipe, seed, variant.change).values)
 
 
 def parts_of(config: dict[str, Any]) -> set[str]:
@@ -176,16 +222,17 @@ def link(path: Path, target: Path) -> None:
     path.symlink_to(os.path.relpath(target, path.parent))
 
 
-def make_searched(own: Path, base: Path, search: dict[str, Any]) -> None:
-    """An experiment with the base's weights and other options of search."""
+def make_searched(own: Path, base: Path, given: dict[str, Any]) -> None:
+    """An experiment with the base's weights and other options of decoding."""
     import yaml
 
     config = yaml.safe_load((base / "config.yaml").read_text(encoding="utf-8"))
     for name in KEPT:
         if (base / name).exists():
             link(own / name, base / name)
+    config |= {section: given[section] for section in DECIDED_LATER}
     with atomic_open(own / "config.yaml") as stream:
-        yaml.safe_dump({**config, "decode": search}, stream, sort_keys=False, allow_unicode=True)
+        yaml.safe_dump(config, stream, sort_keys=False, allow_unicode=True)
 
 
 def run(command: Command) -> None:
@@ -206,17 +253,18 @@ def run(command: Command) -> None:
         sys.exit(f"sweep: {command.module} failed; when mended, give the same command again: what is done is skipped")
 
 
-def write_results(recipe: Recipe, variants: list[Variant], top: Path, name: str, key: str, command: str) -> None:
+def write_results(one: Sweep, command: str) -> None:
     """SWEEP-<name>.md and .png, beside the recipe's RESULTS.md."""
     from espnet_ext.reporting.sweep_tables import sweep_plot, sweep_tables
     from espnet_ext.reporting.tables import as_markdown, as_text
     from espnet_ext.scoring.results import Experiments
 
+    recipe, variants, top, key = one.recipe, one.variants, one.top, one.key
     given = score.parse(list(recipe.score(top, [v.name for v in variants], recipe.tables).arguments))
     where = Experiments(top, given.data, given.src_lang, given.tgt_lang)
     values = {variant.name: variant.value for variant in variants}
     tables = sweep_tables(where, given.seeds, values, given.test_sets, short(key))
-    out = given.results.with_name(given.results.name.replace("RESULTS", f"SWEEP-{name}"))
+    out = given.results.with_name(given.results.name.replace("RESULTS", f"SWEEP-{one.name}"))
     picture = out.with_name(f"{out.name.removesuffix('.md')}.png")
     sweep_plot(picture, tables, short(key))
     about = [f"Made by `{command}`; every figure comes from `{top}/<value>/<test set>/scores.json`."]

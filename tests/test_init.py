@@ -94,6 +94,8 @@ def test_a_frozen_part_that_comes_from_nowhere_is_warned_of(exp):
     *_, said = init_parts(model, {"encoder": "asr"}, exp)
     assert said == "WARNING: decoder does not learn and `init:` takes it from nowhere, so parts of it stay random"
     assert all(line.startswith("init: ") for line in init_parts(model, {"decoder": "asr"}, exp))
+    model.composed_of = ("decoder",)  # it was loaded when the model was built
+    assert list(init_parts(model, {}, exp)) == []
 
 
 @pytest.mark.parametrize(

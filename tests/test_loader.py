@@ -125,6 +125,13 @@ def test_each_example_once_an_epoch(folder: Path) -> None:
         assert len(list(made.build_iter(epoch))) == made.num_batches(epoch)
 
 
+def test_an_epoch_may_be_a_part_of_the_data_another_each_time(folder: Path) -> None:
+    whole, part = factory(folder), factory(folder, most=2)
+    epochs = [[tuple(batch) for batch in part.batches(epoch)] for epoch in (1, 2)]
+    assert epochs == [[tuple(batch) for batch in whole.batches(epoch)[:2]] for epoch in (1, 2)]
+    assert epochs[0] != epochs[1] and part.num_batches(2) == 2 < whole.num_batches(2)
+
+
 def test_all_examples_over_the_limit(folder: Path) -> None:
     with pytest.raises(ValueError, match="none of 60 examples is within the limits"):
         factory(folder, limits=(1, None, None))

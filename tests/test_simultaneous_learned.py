@@ -167,6 +167,16 @@ def test_the_translator_does_not_move_and_has_no_dropout(name: str, tmp_path) ->
     assert all(torch.isfinite(value).all() for value in stats.values())
 
 
+@pytest.mark.parametrize("name", LEARNED)
+def test_mixed_precision_changes_no_decision(name: str, tmp_path) -> None:
+    """Training computes in bf16 where it can; what is learned here is computed as it is decoded."""
+    model = build("simultaneous", tmp_path, model_conf={"rule": name, "hidden": 8, **HASTY.get(name, {})}).eval()
+    plain = model(**batch_of())[1]
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = model(**batch_of())[1]
+    assert {key: float(value) for key, value in mixed.items()} == {key: float(value) for key, value in plain.items()}
+
+
 def test_trajectories_are_drawn_from_the_generator_that_a_checkpoint_keeps(tmp_path) -> None:
     model = build("simultaneous", tmp_path, model_conf={"rule": "tn", "hidden": 8, "d": 0, "alpha": 1.0}).train()
     batch, losses = batch_of(), []

@@ -175,7 +175,9 @@ def test_parts_are_the_systems_beside():
         ("asr", "max_epochs=2,3", "unknown option 'max_epochs'; did you mean max_epoch"),
         ("asr", "decode.beams=2", "unknown option 'beams'; did you mean beam"),
         ("asr", "decode.beam=0", "decode option beam: 0; must be at least 1"),
-        ("asr e2e", "a=1", "one system can be varied, not 'asr e2e'; name it with --systems"),
+        ("asr e2e", "a=1", "one system can be varied, not 'asr e2e'; name it with --systems, or before the option: "),
+        ("asr e2e", "mt:a=1 asr:seed=1", "unknown system 'mt'; choose from asr, e2e"),
+        ("asr e2e", "asr:seed=1 e2e:decode.beams=2", "unknown option 'beams'; did you mean beam"),
         ("asr", "decode.beam", "expected key=value,value with different values"),
         ("asr", "init.encoder=a/b,a_b", "two values would share a folder"),
     ],
@@ -290,3 +292,25 @@ def test_seeds_train_and_decode_in_folders_of_their_own(tmp_path):
     for wrong in ("1 two", "-1", "1,2"):
         result = recipe.run("--seeds", wrong)
         assert result.returncode == 2 and "option '--seeds' takes whole numbers" in result.stderr
+
+
+def test_several_systems_are_varied_in_one_recipe(recipe, capsys):
+    """What the recipe does first and last, and a sweep of each system between."""
+    sweep.main(given("asr e2e", "asr:decode.beam=1,2 e2e:model_conf.lsm_weight=0,0.2", "--dry_run"))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    told = [f"{words[2].rpartition('.')[2]} {words[3] if 'conf/' not in words[3] else words[4]}" for words in lines]
+    beam, smoothing = "exp/sweep/asr-decode.beam", "exp/sweep/e2e-lsm_weight"
+    assert told == [
+        *("train exp/asr", "train exp/e2e", "decode exp/asr", "decode exp/e2e"),
+        *("train exp/asr", f"decode {beam}/decode.beam=1", f"decode {beam}/decode.beam=2", f"score {beam}"),
+        *(f"{verb} {smoothing}/lsm_weight={value}" for verb in ("train", "decode") for value in ("0", "0.2")),
+        *(f"score {smoothing}", "score exp", "report exp"),
+    ]
+
+
+def test_options_that_training_does_not_read_train_nothing(recipe):
+    conf = {"rule": "tn", "d": 5}
+    assert sweep.is_searched("model_conf.step", {"model": "simultaneous", "model_conf": conf})
+    assert not sweep.is_searched("model_conf.d", {"model": "simultaneous", "model_conf": conf})
+    assert sweep.is_searched("model_conf.rho", {"model": "simultaneous", "model_conf": {"rule": "sl"}})
+    assert not sweep.is_searched("model_conf.asr_ctc_weight", {"model": "asr", "model_conf": {}})

@@ -39,9 +39,10 @@ class EpochBatches:
 class IterFactory:
     """Makes the iterator of each epoch; has the interface of ESPnet's AbsIterFactory.
 
-    `limits` (one for each of the data's names, None for no limit) drop examples. `rank` of `world` processes gets its
-    share of each batch; the batches themselves do not depend on `world`. A rank that a batch is too small for gets one
-    of its examples, without utterance ids: it takes part in the step with weight 0.
+    `limits` (one for each of the data's names, None for no limit) drop examples. An epoch has `most` batches if there
+    are more, others each time. `rank` of `world` processes gets its share of each batch; the batches themselves do not
+    depend on `world`. A rank that a batch is too small for gets one of its examples, without utterance ids: it takes
+    part in the step with weight 0.
     """
 
     def __init__(
@@ -51,13 +52,14 @@ class IterFactory:
         batch_bins: int,
         max_examples: int | None = None,
         limits: Sequence[int | None] | None = None,
+        most: int | None = None,
         seed: int = 0,
         shuffle: bool = True,
         num_workers: int = 0,
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self.data, self.seed, self.shuffle = data, seed, shuffle
+        self.data, self.seed, self.shuffle, self._most = data, seed, shuffle, most
         self._filling: dict[str, Any] = {"batch_bins": batch_bins, "max_examples": max_examples, "limits": limits}
         self._workers, self._rank, self._world = num_workers, rank, world
         self._epoch: tuple[tuple[int, bool], list[np.ndarray]] | None = None
@@ -73,7 +75,7 @@ class IterFactory:
         key = (epoch if shuffle else 0, shuffle)
         if self._epoch is None or self._epoch[0] != key:
             made = make_batches(self.data.lengths, seed=self.seed, epoch=epoch, shuffle=shuffle, **self._filling)
-            self._epoch = (key, made)
+            self._epoch = (key, made[: self._most])
         return self._epoch[1]
 
     def num_batches(self, epoch: int = 1, shuffle: bool | None = None) -> int:

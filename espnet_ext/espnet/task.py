@@ -111,6 +111,7 @@ class STTask(AbsTask):
             batch_bins=args.batch_bins if training else args.valid_batch_bins or args.batch_bins,
             max_examples=args.max_batch_size,
             limits=[args.max_frames if name == "speech" else args.max_tokens for name in names],
+            most=args.num_iters_per_epoch if training else None,
             seed=args.seed,
             shuffle=training,
             num_workers=args.num_workers,

@@ -70,6 +70,11 @@ class BaseModel(AbsESPnetModel):
         raise ValueError(f"{config['model']}: ESPnet has no such model; asr, mt, e2e and multitask can be exported")
 
     @classmethod
+    def decoding_options(cls, conf: Mapping[str, Any]) -> set[str]:
+        """Those of `model_conf` that training does not depend on."""
+        return set()
+
+    @classmethod
     def learns(cls, conf: Mapping[str, Any]) -> bool:
         """Whether a system with this model_conf is trained."""
         return not cls.composed_of

@@ -46,6 +46,10 @@ class Model(BaseModel):
         return rules.option_names(conf.get("rule", "le"))
 
     @classmethod
+    def decoding_options(cls, conf: Mapping[str, Any]) -> set[str]:
+        return {"step", "reuse", *rules.find(conf.get("rule", "le")).decoding_options}
+
+    @classmethod
     def learns(cls, conf: Mapping[str, Any]) -> bool:
         return rules.find(conf.get("rule", "le")).learns
 
@@ -59,7 +63,9 @@ class Model(BaseModel):
         """That of the rule; of one that learns nothing the translator's, for comparison with others."""
         if not self.rule.learns:
             return self.mt.loss(batch)
-        loss, stats = self.rule.loss(self.mt, Texts(batch))
+        # in full precision, as it is decoded: single decisions in small matrices, whose probabilities are learned
+        with torch.autocast(batch["src_text"].device.type, enabled=False):
+            loss, stats = self.rule.loss(self.mt, Texts(batch))
         return loss, stats
 
     def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:

@@ -19,7 +19,14 @@ GIVEN |= dict.fromkeys(("src_token_list", "token_list"), "--subwords")
 # Of ESPnet's options those that its task reads before our loop begins; the rest would be accepted and not heeded.
 READ_BY_ESPNET = {"optim", "optim_conf", "scheduler", "scheduler_conf", "num_workers", "log_level", "freeze_param"}
 READ_BY_ESPNET |= {"exclude_weight_decay", "exclude_weight_decay_conf", "valid_batch_bins", "max_batch_size"}
-READ_BY_ESPNET |= {"cudnn_enabled", "cudnn_benchmark", "cudnn_deterministic", "use_tf32", "detect_anomaly"}
+READ_BY_ESPNET |= {
+    "num_iters_per_epoch",
+    "cudnn_enabled",
+    "cudnn_benchmark",
+    "cudnn_deterministic",
+    "use_tf32",
+    "detect_anomaly",
+}
 OUR_GROUPS = ("Speech translation", "training loop")
 
 Phase: TypeAlias = Literal["train", "valid"]
@@ -39,6 +46,7 @@ HELP = {
     "batch_bins": "Frames (tokens of text) in a padded batch, over all processes.",
     "valid_batch_bins": "The same in validation; null: batch_bins.",
     "max_batch_size": "The most utterances in a batch; null: as many as fit in batch_bins.",
+    "num_iters_per_epoch": "Batches of an epoch, drawn anew for each; null: all.",
     "accum_grad": "Batches to an update; the gradient is that of one batch as large as all of them.",
     "num_workers": "Processes that read data beside the one that always does.",
     "keep_nbest_models": "How many of the best epochs are averaged to model.pth.",
@@ -58,6 +66,7 @@ FILLED = {"self", "params", "optimizer", "parts", "vocab_size", "odim", "input_s
 # The least and the most of options that have such limits wherever they stand.
 RANGES: dict[str, tuple[float, float | None]] = {
     **dict.fromkeys(("max_epoch", "batch_bins", "valid_batch_bins", "max_batch_size", "accum_grad"), (1, None)),
+    "num_iters_per_epoch": (1, None),
     **dict.fromkeys(("greedy_utterances", "max_frames", "max_tokens", "input_size"), (1, None)),
     **dict.fromkeys(("num_blocks", "output_size", "attention_heads", "linear_units", "keep_nbest_models"), (1, None)),
     **dict.fromkeys(("patience", "greedy_every", "num_workers", "checkpoint_minutes", "warmup_steps"), (0, None)),

@@ -8,6 +8,7 @@ class CountingRule:
 
     may_end = True
     learns = False
+    decoding_options = ()
 
     def stops(self, states_RD: Tensor, seen_R: Tensor, written_R: Tensor) -> Tensor | None:
         return None

@@ -17,6 +17,7 @@ class LearnedRule(nn.Module):
 
     may_end = True
     learns = True
+    decoding_options: tuple[str, ...] = ()  # those that training does not depend on
     threshold = 0.5
 
     def __init__(self, hidden: int) -> None:
