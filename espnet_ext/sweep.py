@@ -163,7 +163,7 @@ def make_variants(recipe: Recipe, key: str, values: list[str]) -> list[Variant]:
 def is_searched(key: str, config: dict[str, Any]) -> bool:
     """Whether training does not depend on the option."""
     section, _, name = key.partition(".")
-    later = models.find(config["model"]).decoding_options(config["model_conf"])
+    later = models.find(config["model"]).decoding_options(config.get("model_conf", {}))
     return section == "decode" or (section == "model_conf" and name in later)
 
 
@@ -230,7 +230,7 @@ def make_searched(own: Path, base: Path, given: dict[str, Any]) -> None:
     for name in KEPT:
         if (base / name).exists():
             link(own / name, base / name)
-    config |= {section: given[section] for section in DECIDED_LATER}
+    config |= {section: given[section] for section in DECIDED_LATER if section in given}
     with atomic_open(own / "config.yaml") as stream:
         yaml.safe_dump(config, stream, sort_keys=False, allow_unicode=True)
 

@@ -201,26 +201,6 @@ def test_run_sh_looks_at_its_options_before(recipe, options, message):
 
 
 @pytest.mark.parametrize(
-    "vary, values",
-    [
-        ("a.b=0,0.3,1", ["0", "0.3", "1"]),
-        ("a=linear, tanh", ["linear", "tanh"]),
-        ("a=[1,2],[3,4]", ["[1,2]", "[3,4]"]),
-        ("a={b: 1, c: 2},{}", ["{b: 1, c: 2}", "{}"]),
-        ("a=1", ["1"]),
-    ],
-)
-def test_values_are_split_at_commas_outside_of_brackets(vary, values):
-    assert sweep.split_values(vary) == (vary.partition("=")[0], values)
-
-
-@pytest.mark.parametrize("vary", ["a", "a=", "=1", "a=1,,2", "a=1,1", ""])
-def test_no_values_are_refused(vary):
-    with pytest.raises(SweepError, match="expected key=value,value"):
-        sweep.split_values(vary)
-
-
-@pytest.mark.parametrize(
     "values, places",
     [
         (["0", "0.1", "1e1"], [0.0, 0.1, 10.0]),
@@ -292,25 +272,3 @@ def test_seeds_train_and_decode_in_folders_of_their_own(tmp_path):
     for wrong in ("1 two", "-1", "1,2"):
         result = recipe.run("--seeds", wrong)
         assert result.returncode == 2 and "option '--seeds' takes whole numbers" in result.stderr
-
-
-def test_several_systems_are_varied_in_one_recipe(recipe, capsys):
-    """What the recipe does first and last, and a sweep of each system between."""
-    sweep.main(given("asr e2e", "asr:decode.beam=1,2 e2e:model_conf.lsm_weight=0,0.2", "--dry_run"))
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    told = [f"{words[2].rpartition('.')[2]} {words[3] if 'conf/' not in words[3] else words[4]}" for words in lines]
-    beam, smoothing = "exp/sweep/asr-decode.beam", "exp/sweep/e2e-lsm_weight"
-    assert told == [
-        *("train exp/asr", "train exp/e2e", "decode exp/asr", "decode exp/e2e"),
-        *("train exp/asr", f"decode {beam}/decode.beam=1", f"decode {beam}/decode.beam=2", f"score {beam}"),
-        *(f"{verb} {smoothing}/lsm_weight={value}" for verb in ("train", "decode") for value in ("0", "0.2")),
-        *(f"score {smoothing}", "score exp", "report exp"),
-    ]
-
-
-def test_options_that_training_does_not_read_train_nothing(recipe):
-    conf = {"rule": "tn", "d": 5}
-    assert sweep.is_searched("model_conf.step", {"model": "simultaneous", "model_conf": conf})
-    assert not sweep.is_searched("model_conf.d", {"model": "simultaneous", "model_conf": conf})
-    assert sweep.is_searched("model_conf.rho", {"model": "simultaneous", "model_conf": {"rule": "sl"}})
-    assert not sweep.is_searched("model_conf.asr_ctc_weight", {"model": "asr", "model_conf": {}})
