@@ -163,7 +163,7 @@ def test_a_source_may_grow(translator) -> None:
     loops.begin([0], whole=False)
     with torch.inference_mode():
         for start in range(0, 12, 3):
-            prefixes.grow(0, text[start : start + 3])
+            prefixes.grow(0, text[: start + 3])
             loops.whole = [start == 9]
             loops.run()
     assert same(loops.rows[0], in_loops(translator, rule, [text], STEPS[1])[0])

@@ -23,10 +23,10 @@ GERMAN = Pieces("_die", "_Kat", "ze", "_saß", ".")
 CHINESE = Pieces("_", "猫", "坐着", "。")
 
 
-def test_a_word_has_the_delay_of_its_last_piece_and_is_read_from_its_first_on() -> None:
+def test_a_word_is_written_when_it_is_known_to_be_whole_and_read_from_its_first_piece_on() -> None:
     found = in_units(ENGLISH, GERMAN, [0, 1, 2, 3, 4], [0, 1, 2, 3, 4], [1, 2, 3, 5, 5], ("en", "de"))
     assert found == {
-        "word": {"source": 3, "read": [1, 2, 3]},  # "Katze" is whole when "the cat" was read; "saß." at the end
+        "word": {"source": 3, "read": [2, 3, 3]},  # "die" when "Kat" is written, of "the c"; "saß." at the end
         "subword": {"source": 5, "read": [1, 2, 3, 5, 5]},
     }
 
@@ -53,6 +53,8 @@ def test_steps_of_a_constant_size_end_with_the_source(length: int, size: int, st
 def test_steps_of_whole_words() -> None:
     assert word_steps(ENGLISH, [0, 1, 2, 3, 4], "en") == [1, 3, 5]
     assert word_steps(ENGLISH, [1, 2], "en") == [2]
+    letters = Pieces("_", "a", "b")
+    assert word_steps(letters, [0, 1, 0, 2, 1, 0, 2], "en") == [2, 5, 7]  # a space alone says that the word has ended
 
 
 def test_a_sentence_without_a_source_was_never_written(tmp_path: Path) -> None:

@@ -9,15 +9,22 @@ from espnet_ext.infra.files import atomic_open
 from espnet_ext.infra.languages import count_units, text_unit
 
 
+def beginnings(subwords: Any, tokens: Sequence[int]) -> list[str]:
+    """What the first n tokens say, for n = 0, 1, ..., all."""
+    return [" ".join(subwords.decode(tokens[:n]).split()) for n in range(len(tokens) + 1)]
+
+
 def lengths_in(subwords: Any, tokens: Sequence[int], unit: str) -> list[int]:
     """How many units the first n tokens make, for n = 0, 1, ..., all."""
-    return [count_units(subwords.decode(tokens[:n]), unit) for n in range(len(tokens) + 1)]
+    return [count_units(text, unit) for text in beginnings(subwords, tokens)]
 
 
 def word_steps(subwords: Any, tokens: Sequence[int], lang: str) -> list[int]:
-    """The source tokens seen at each outer step, if whole words come in."""
-    begun = lengths_in(subwords, tokens, text_unit(lang))
-    return [n for n in range(1, len(tokens)) if begun[n + 1] > begun[n] > 0] + [len(tokens)]
+    """The source tokens seen at each outer step, if whole words come in; a token that is a space is the next word's."""
+    texts = beginnings(subwords, tokens)
+    begun = [count_units(text, text_unit(lang)) for text in texts]
+    ends = [n for n in range(1, len(tokens)) if begun[n + 1] > begun[n] > 0]
+    return [texts.index(texts[n]) for n in ends] + [len(tokens)]
 
 
 def steps_of(length: int, size: int) -> list[int]:
@@ -25,13 +32,16 @@ def steps_of(length: int, size: int) -> list[int]:
     return [*range(size, length, size), length]
 
 
-def last_tokens(lengths: Sequence[int]) -> list[int]:
-    """For each unit the index of its last token, from what `lengths_in` gives."""
+def whole_at(lengths: Sequence[int], seen: Sequence[int], source: int, unit: str) -> list[int]:
+    """For each unit how many source tokens had been seen when it was known to be whole; `lengths` of `lengths_in`.
+
+    A character is whole with its token, a word with the token that begins the next one, or with the end.
+    """
     found = []
-    for unit in range(1, lengths[-1] + 1):
-        inside = [n for n, length in enumerate(lengths) if length == unit]
-        # a token that holds several units is the last of all of them
-        found.append((inside[-1] if inside else next(n for n, length in enumerate(lengths) if length > unit)) - 1)
+    for number in range(1, lengths[-1] + 1):
+        needed = number if unit == "char" else number + 1
+        token = next((n for n, length in enumerate(lengths) if length >= needed), None)
+        found.append(source if token is None else seen[token - 1])
     return found
 
 
@@ -44,9 +54,9 @@ def in_units(
     """
     unit = text_unit(langs[1])
     begun = lengths_in(read, source, text_unit(langs[0]))  # a word counts from its first token on
-    ends = last_tokens(lengths_in(written, target, unit))
+    ends = whole_at(lengths_in(written, target, unit), seen, len(source), unit)
     return {
-        unit: {"source": max(begun[-1], 1), "read": [max(begun[seen[i]], 1) for i in ends]},
+        unit: {"source": max(begun[-1], 1), "read": [max(begun[n], 1) for n in ends]},
         "subword": {"source": len(source), "read": list(seen)},
     }
 

@@ -31,10 +31,10 @@ class Prefixes:
         self.sources.append(list(tokens))
         self.seen.append(list(seen))
 
-    def grow(self, sentence: int, tokens: Sequence[int]) -> None:
-        """A further outer step, with these new tokens."""
-        self.sources[sentence] += tokens
-        self.seen[sentence].append(len(self.sources[sentence]))
+    def grow(self, sentence: int, source: Sequence[int]) -> None:
+        """A further outer step, at which this is the source; new text may have cut what was there into other tokens."""
+        self.sources[sentence] = list(source)
+        self.seen[sentence].append(len(source))
 
     def memory(self, steps: Sequence[Step]) -> tuple[Tensor, Tensor]:
         """States (R, T, D) of these prefixes, and their lengths."""

@@ -62,7 +62,7 @@ def make_system(root: Path, name: str, **config: object) -> Path:
         if parameter.dim() > 1:
             parameter.data.mul_(2.0)
     exp.mkdir(parents=True, exist_ok=True)
-    if not model.composed_of:
+    if model.learns(values["model_conf"]):
         torch.save(model.state_dict(), exp / "model.pth")
     (exp / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     return exp
