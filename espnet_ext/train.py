@@ -56,9 +56,10 @@ def main(argv: list[str]) -> None:
     options = parse(argv)
     # Read when torch loads: each new shape of a batch makes kernels, and the default keeps those of a few batches only.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
+    from espnet_ext.data.tasks import TaskError
     from espnet_ext.training.errors import TrainError
 
-    with one_line_errors(f"train {options.exp.name}", TrainError, DamagedError):
+    with one_line_errors(f"train {options.exp.name}", TrainError, DamagedError, TaskError):
         train(options, shlex.join(["python", "-m", "espnet_ext.train", *argv]))
 
 
@@ -82,6 +83,8 @@ def is_first_process() -> bool:
 
 def train(options: argparse.Namespace, command: str) -> None:
     """Train, unless the experiment is finished and was made from just this."""
+    from espnet_ext.data.task_sets import check_sets
+    from espnet_ext.data.tasks import read_tasks
     from espnet_ext.infra.stamps import Stamp
     from espnet_ext.training.config import read_config
     from espnet_ext.training.made_from import data_folder, input_files
@@ -93,6 +96,7 @@ def train(options: argparse.Namespace, command: str) -> None:
         from espnet_ext.training.check_config import check_config
 
         check_config(given, options.src_lang)
+    check_sets(read_tasks(config), options.train.parent, options.valid.name)
     data = data_folder(options, config)
     files = {str(path): Stamp(path, [path]).key[:16] for path in input_files(options, config, data)}
     settings = {"config": config, "langs": [options.src_lang, options.tgt_lang], "data": str(data), "files": files}

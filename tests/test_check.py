@@ -211,6 +211,7 @@ def test_preparing_again_leaves_nothing_of_before(good: Path, tmp_path: Path) ->
     write_data_dir(folder, [Utterance("u", "s", {"en": "x", "de": "y"}, audio, 0.0, 0.5, "st")])
     write_data_dir(folder, [Utterance("u", "s", {"en": "x"}, audio)])
     assert sorted(path.name for path in folder.iterdir() if path.is_file()) == [
+        "about.json",
         "dropped.json",
         "text.en",
         "utt2dur",

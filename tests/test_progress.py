@@ -31,6 +31,14 @@ def test_slow_first_batches_do_not_count_in_the_time_left(time: list[float], cap
     assert "left 0:00:45 of the epoch, 0:02:35 of the training" in text and "loss 1.000" in text
 
 
+def test_every_task_has_its_loss_and_accuracy(time: list[float], capsys) -> None:
+    shown = Progress("epoch 1/3", 0, 110, 2, torch.device("cpu"), ("asr", "st", "mt"))
+    time[0] += 60
+    means = {"loss": 3.0, "acc": 0.5, "loss_st": 2.0, "acc_st": 0.25, "loss_asr": 4.0, "acc_asr": 0.75}
+    shown.show(20, means)
+    assert "loss 3.000, acc 0.500 (asr 4.000 0.750, st 2.000 0.250), " in capsys.readouterr().err
+
+
 def test_a_validation_says_only_what_is_left_of_it(time: list[float], capsys) -> None:
     shown = Progress("validation after epoch 2", 0, 30, 0, torch.device("cpu"))
     assert not shown.is_due()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.data import effects, read_datadir
+from espnet_ext.data.about import read_about, write_about
 from espnet_ext.data.audio import AudioError, require_program
 from espnet_ext.data.augment_shards import Made, make_shard
 from espnet_ext.data.effects import Copy
@@ -81,6 +82,7 @@ def _write_tables(data: Path, output: Path, originals: dict[str, float], copied:
     for name, rows in written.items():
         write_table(output / name, rows)
     _remove_old(output, written.keys(), {Path(path).parent.name for _, path in recordings})
+    write_about(output, read_about(data).speech)
 
 
 def _remove_old(output: Path, tables: Iterable[str], shards: set[str]) -> None:

@@ -24,7 +24,7 @@ def make_batches(
     batch_bins: int,
     max_examples: int | None = None,
     limits: Sequence[int | None] | None = None,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     epoch: int = 1,
     shuffle: bool = True,
 ) -> list[np.ndarray]:
@@ -37,7 +37,7 @@ def make_batches(
     memory runs out early if at all.
     """
     lengths_NK = _columns(lengths)
-    random = np.random.default_rng([seed, epoch])
+    random = np.random.default_rng([*np.atleast_1d(seed).tolist(), epoch])
     examples = np.flatnonzero(within_limits(lengths_NK, limits))
     order = examples[_by_length(lengths_NK[examples], random if shuffle else None)]
     batches = _fill(order, lengths_NK, batch_bins, max_examples or len(order))

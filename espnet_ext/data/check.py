@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from espnet_ext.data import read_datadir
+from espnet_ext.data import about, read_datadir
 from espnet_ext.data.audio import AudioError, AudioInfo, truncation
 from espnet_ext.data.audio_scan import Finding, scan
 from espnet_ext.data.check_tables import Problem, Table, counts, number, read_all
@@ -111,16 +111,13 @@ def _segment_fault(fields: list[str], recordings: set[str], infos: dict[str, Fin
 def _pass(folder: Path, stamp: Stamp) -> None:
     """Record and say that a directory is in order."""
     names = [path.name for path in read_datadir.tables(folder)]
-    wanted = read_datadir.spans(folder)
-    texts = [path for path in read_datadir.tables(folder) if path.name.startswith(read_datadir.TEXTS)]
-    with open(folder / "utt2spk" if wanted else texts[0], "rb") as stream:
-        utterances = sum(1 for _ in stream)
-    hours = round(sum(read_datadir.seconds(folder, wanted)) / 3600, 2) if wanted else 0.0
+    found = about.refresh(folder)  # its user may have mended a table
+    hours = round(found.hours, 2)
     with stamp.making():
-        write_json(folder / CHECKED, {"utterances": utterances, "hours": hours, "files": names})
-    length = f"{hours} h, " if wanted else "text only, "
-    blind = "" if texts else "; without a text it can be decoded, but not trained on or scored"
-    print(f"{folder}: {utterances} utterances, {length}{' '.join(names)}: in order{blind}", file=sys.stderr)
+        write_json(folder / CHECKED, {"utterances": found.utterances, "hours": hours, "files": names})
+    length = f"{hours} h, " if found.reads == "speech" else "text only, "
+    blind = "" if found.texts else "; without a text it can be decoded, but not trained on or scored"
+    print(f"{folder}: {found.utterances} utterances, {length}{' '.join(names)}: in order{blind}", file=sys.stderr)
 
 
 def _refuse(folder: Path, problems: list[Problem]) -> None:
@@ -147,7 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
     parser.add_argument("--training", nargs="*", type=Path, default=[], help="those to look for others' sentences in")
     options = parser.parse_args(arguments)
-    with one_line_errors("check", JobError):
+    with one_line_errors("check", JobError, ValueError):
         refused = [folder for folder in options.folders if not _is_in_order(folder, options)]
     if refused:
         raise SystemExit(1)

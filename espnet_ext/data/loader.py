@@ -21,13 +21,17 @@ class EpochBatches:
     """The batches of one epoch by number; what worker processes get."""
 
     def __init__(
-        self, data: SpeechTextData, batches: Sequence[np.ndarray], seed: Sequence[int], rank: int, world: int
+        self, data: SpeechTextData | Any, batches: Sequence[np.ndarray], seed: Sequence[int], rank: int, world: int
     ) -> None:
         self._data, self._batches, self._seed = data, batches, seed
         self._rank, self._world = rank, world
 
     def __len__(self) -> int:
         return len(self._batches)
+
+    def examples(self, number: int) -> np.ndarray:
+        """Those of a batch, of all ranks together."""
+        return self._batches[number]
 
     def __getitem__(self, number: int) -> Batch:
         batch = self._batches[number]
@@ -42,18 +46,18 @@ class IterFactory:
     `limits` (one for each of the data's names, None for no limit) drop examples. An epoch has `most` batches if there
     are more, others each time. `rank` of `world` processes gets its share of each batch; the batches themselves do not
     depend on `world`. A rank that a batch is too small for gets one of its examples, without utterance ids: it takes
-    part in the step with weight 0.
+    part in the step with weight 0. `data` is SpeechTextData or the like; `seed` may be several numbers.
     """
 
     def __init__(
         self,
-        data: SpeechTextData,
+        data: SpeechTextData | Any,
         *,
         batch_bins: int,
         max_examples: int | None = None,
         limits: Sequence[int | None] | None = None,
         most: int | None = None,
-        seed: int = 0,
+        seed: Any = 0,
         shuffle: bool = True,
         num_workers: int = 0,
         rank: int = 0,
@@ -81,17 +85,21 @@ class IterFactory:
     def num_batches(self, epoch: int = 1, shuffle: bool | None = None) -> int:
         return len(self.batches(epoch, shuffle))
 
+    def by_number(self, batches: Sequence[np.ndarray], seed: Sequence[int]) -> EpochBatches:
+        """This rank's share of batches that `batches` made."""
+        return EpochBatches(self.data, batches, seed, self._rank, self._world)
+
     def build_iter(self, epoch: int, shuffle: bool | None = None, start_batch: int = 0) -> Iterator[Batch]:
         """The batches from number `start_batch` on; those before it are not loaded."""
-        import torch
-        from torch.utils.data import DataLoader
-
         batches = self.batches(epoch, shuffle)[start_batch:]
-        # A generator of its own: the loader must not draw from the one that dropout draws from.
-        loader: DataLoader[Batch] = DataLoader(
-            EpochBatches(self.data, batches, (self.seed, epoch), self._rank, self._world),  # type: ignore[arg-type]
-            batch_size=None,
-            num_workers=self._workers,
-            generator=torch.Generator(),
-        )
-        return iter(loader)
+        return load_by_number(self.by_number(batches, (self.seed, epoch)), self._workers)
+
+
+def load_by_number(batches: Any, workers: int) -> Iterator[Batch]:
+    """All batches in order, read by worker processes where there are any."""
+    import torch
+    from torch.utils.data import DataLoader
+
+    # A generator of its own: the loader must not draw from the one that dropout draws from.
+    generator = torch.Generator()
+    return iter(DataLoader(batches, batch_size=None, num_workers=workers, generator=generator))

@@ -28,7 +28,12 @@ def tables(folder: str | Path) -> list[Path]:
     """The files of the contract that a data directory has."""
     folder = Path(folder)
     found = [folder / name for name in TABLES if (folder / name).exists()]
-    return found + [path for prefix in TEXTS for path in sorted(folder.glob(f"{prefix}*"))]
+    return found + texts(folder)
+
+
+def texts(folder: str | Path) -> list[Path]:
+    """The files of texts that a data directory has."""
+    return [path for prefix in TEXTS for path in sorted(Path(folder).glob(f"{prefix}*"))]
 
 
 def talk_of(key: str) -> str:

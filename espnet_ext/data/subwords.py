@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.data.sampling import BpeSampler, UnigramSampler
+from espnet_ext.data.vocabulary import vocabulary_of
 from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.infra.files import atomic_folder, read_table
 from espnet_ext.infra.languages import is_spaced
@@ -102,6 +103,9 @@ class Subwords:
 
 def own_subwords(folder: Path, config: dict[str, Any]) -> tuple[Any, Any]:
     """The sub-words of the transcript and of the translation, from an experiment's copies; None where it has none."""
+    if vocabulary := vocabulary_of(config):
+        universal = Subwords(folder / "subwords" / vocabulary.name)
+        return universal, universal
     langs = config["src_lang"], config["tgt_lang"]
     joint = "-".join(sorted({lang for lang in langs if lang}))
     names = [joint if config["subwords"] == "joint" else lang for lang in langs]

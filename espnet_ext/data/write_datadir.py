@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from espnet_ext.data.about import write_about
 from espnet_ext.data.audio import AudioError
 from espnet_ext.data.audio_scan import Finding, scan
 from espnet_ext.data.read_datadir import digest, fingerprints
@@ -51,7 +52,12 @@ class Losses:
 
 
 def update_data_dir(
-    folder: str | Path, utterances: Iterable[Utterance], *, nj: int = 1, shortest: float = SHORTEST
+    folder: str | Path,
+    utterances: Iterable[Utterance],
+    *,
+    nj: int = 1,
+    shortest: float = SHORTEST,
+    speech: str | None = None,
 ) -> None:
     """`write_data_dir`, unless the directory was made from just these utterances and audio files."""
     everything = list(utterances)
@@ -60,13 +66,20 @@ def update_data_dir(
     stamp = Stamp(folder, [], parts=(), **made_from)  # no parts: what a user mends in a table stays so
     if not stamp.is_current():
         with stamp.making():
-            write_data_dir(folder, everything, nj=nj, shortest=shortest)
+            write_data_dir(folder, everything, nj=nj, shortest=shortest, speech=speech)
 
 
 def write_data_dir(
-    folder: str | Path, utterances: Iterable[Utterance], *, nj: int = 1, shortest: float = SHORTEST
+    folder: str | Path,
+    utterances: Iterable[Utterance],
+    *,
+    nj: int = 1,
+    shortest: float = SHORTEST,
+    speech: str | None = None,
 ) -> dict[str, Any]:
     """Write wav.scp, segments, utt2spk, text.<lang>, utt2dur and utt2task; what was lost goes to dropped.json.
+
+    `speech` is the language that is spoken: about.json says it beside what the tables hold.
 
     Lines with an empty text or with audio that is missing, unreadable, empty, outside its recording or shorter than
     `shortest` seconds are dropped; segments that run past the audio, and files whose header claims too much, are
@@ -101,6 +114,7 @@ def write_data_dir(
         "examples": losses.examples,
     }
     write_json(folder / "dropped.json", summary)
+    write_about(folder, speech)
     _say(folder, summary)
     return summary
 

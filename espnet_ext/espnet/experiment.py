@@ -11,7 +11,6 @@ import yaml
 from espnet_ext.data.subwords import own_subwords
 from espnet_ext.espnet import read_experiment
 from espnet_ext.espnet.task import STTask, default_config
-from espnet_ext.infra.streams import STREAMS
 from espnet_ext.infra.weights import DamagedError, load_tensors
 from espnet_ext.models._base import BaseModel
 
@@ -26,9 +25,13 @@ class Experiment:
     tgt_subwords: Any
     folder: Path
 
+    def language(self, stream: str) -> str | None:
+        """What a stream is written in, where the system knows it."""
+        return self.model.stream(stream).language(self.config.get("src_lang"), self.config.get("tgt_lang"))
+
     def text(self, stream: str, tokens: list[int]) -> str:
         """What the tokens of a stream say, on one line."""
-        subwords = STREAMS[stream].of(self.src_subwords, self.tgt_subwords)
+        subwords = self.model.stream(stream).of(self.src_subwords, self.tgt_subwords)
         return " ".join(subwords.decode(tokens).split())
 
 

@@ -20,6 +20,7 @@ from espnet2.mt.frontend.embedding import Embedding
 from espnet2.train.class_choices import ClassChoices
 from torch import nn
 
+from espnet_ext.data.tasks import Task, read_tasks
 from espnet_ext.espnet.encoders import ENCODERS
 from espnet_ext.espnet.normalize import GlobalMVN
 from espnet_ext.nn.decoder import TransformerDecoder
@@ -54,6 +55,11 @@ class Parts:
         self.args = args
         self.src_size = len(args.src_token_list or ())
         self.tgt_size = len(args.token_list or ())
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """What the system learns, by name, in the order of its configuration; none where it does not say."""
+        return read_tasks(vars(self.args))
 
     def chosen(self, kind: str, **given: Any) -> Any:
         """The module that `kind: name` and `kind_conf` choose, or None."""
@@ -106,13 +112,10 @@ class Parts:
         tokens = self.args.token_list
         if tokens != self.args.src_token_list:
             raise ValueError("a decoder for both languages needs one vocabulary; set `subwords: joint`")
-        return {
-            kind: self.start_token(kind, lang)
-            for kind, lang in (("asr", self.args.src_lang), ("st", self.args.tgt_lang))
-        }
+        return {"asr": self.start_token("asr", self.args.src_lang), "st": self.start_token("st", self.args.tgt_lang)}
 
     def start_token(self, kind: str, lang: str) -> int:
-        """The id of <st_de> and its like."""
+        """The id of <asr_LANG>, <st_LANG> or <mt_LANG>."""
         token = f"<{kind}_{lang}>"
         if token not in self.args.token_list:
             raise ValueError(f"the sub-words have no {token}; train them again for all languages")

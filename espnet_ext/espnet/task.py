@@ -8,6 +8,7 @@ import espnet_ext.espnet.fast_import  # noqa: F401 - before any other import of 
 # isort: split
 import argparse
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from espnet2.utils.types import int_or_none
 
 from espnet_ext import models
 from espnet_ext.data.subwords import own_subwords
+from espnet_ext.data.tasks import Task, read_tasks
 from espnet_ext.espnet.parts import CHOICES, Parts
 from espnet_ext.machine.fast_dropout import use_fast_dropout
 from espnet_ext.machine.process import keep_freed_memory
@@ -44,6 +46,9 @@ class STTask(AbsTask):
         group.add_argument("--model_conf", action=NestedDictAction, default={}, help="Options of the system.")
         group.add_argument("--decode", action=NestedDictAction, default={}, help="Options of decoding.")
         group.add_argument("--subwords", default="separate", choices=("separate", "joint"))
+        group.add_argument("--tasks", action=NestedDictAction, default={}, help="What it learns, if not one thing.")
+        group.add_argument("--mixture", action=NestedDictAction, default={}, help="How tasks make up an epoch.")
+        group.add_argument("--vocabulary", action=NestedDictAction, default={}, help="Of all tasks: langs, sets.")
         group.add_argument("--subword_sampling", action=NestedDictAction, default=None, help="alpha, nbest.")
         group.add_argument("--train_dump", help="Dump directory to train on.")
         group.add_argument("--valid_dump", help="Dump directory to validate on.")
@@ -94,9 +99,10 @@ class STTask(AbsTask):
         cls, args: argparse.Namespace, distributed_option: Any, mode: str, kwargs: dict | None = None
     ) -> AbsIterFactory:
         from espnet_ext.data.dataset import SpeechTextData
-        from espnet_ext.data.loader import IterFactory
 
         training = mode == "train"
+        if tasks := read_tasks(vars(args)):
+            return cls.build_task_factory(args, distributed_option, training, tasks)
         names = models.find(args.model).data_names
         data = SpeechTextData(
             args.train_dump if training else args.valid_dump,
@@ -106,17 +112,55 @@ class STTask(AbsTask):
             names=names,
             sample=args.subword_sampling["alpha"] if training and args.subword_sampling else None,
         )
+        most = args.num_iters_per_epoch if training else None
+        return cls.batches_of(data, names, args, distributed_option, training, seed=args.seed, most=most)
+
+    @classmethod
+    def build_task_factory(
+        cls, args: argparse.Namespace, distributed_option: Any, training: bool, tasks: dict[str, Task]
+    ) -> AbsIterFactory:
+        """The batches of a system with tasks, each of one of them."""
+        from espnet_ext.data.task_data import TaskFactory, open_task
+
+        dump, valid = Path(args.train_dump).parent, Path(args.valid_dump).name
+        subwords = own_subwords(Path(args.output_dir), vars(args))[1]
+        sample = args.subword_sampling["alpha"] if training and args.subword_sampling else None
+        factories = []
+        for number, task in enumerate(tasks.values()):
+            sets = task.sets if training else task.valid or (valid,)
+            data = open_task(task, sets, dump, subwords, sample)
+            seed = (args.seed, number)
+            factories.append(cls.batches_of(data, task.names, args, distributed_option, training, seed=seed))
+        mixture = {"batches": args.num_iters_per_epoch, **args.mixture}
+        options = {"seed": args.seed, "shuffle": training, "num_workers": args.num_workers}
+        return TaskFactory(tasks, factories, mixture, **options)
+
+    @classmethod
+    def batches_of(
+        cls,
+        data: Any,
+        names: Sequence[str],
+        args: argparse.Namespace,
+        distributed: Any,
+        training: bool,
+        *,
+        seed: Any,
+        most: int | None = None,
+    ) -> Any:
+        """The batches of one data set, of examples with these parts."""
+        from espnet_ext.data.loader import IterFactory
+
         return IterFactory(
             data,
             batch_bins=args.batch_bins if training else args.valid_batch_bins or args.batch_bins,
             max_examples=args.max_batch_size,
             limits=[args.max_frames if name == "speech" else args.max_tokens for name in names],
-            most=args.num_iters_per_epoch if training else None,
-            seed=args.seed,
+            most=most,
+            seed=seed,
             shuffle=training,
             num_workers=args.num_workers,
-            rank=distributed_option.dist_rank or 0,
-            world=distributed_option.dist_world_size or 1,
+            rank=distributed.dist_rank or 0,
+            world=distributed.dist_world_size or 1,
         )
 
     @classmethod

@@ -6,6 +6,7 @@ Files that begin with `_` are what several systems share.
 import importlib
 import pkgutil
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,21 @@ def find(name: str) -> Any:
     return importlib.import_module(f"{__name__}.{name}").Model
 
 
+def said(name: str, attribute: str) -> str | None:
+    """What a system's own class says of itself in a line of its file; read from there, for torch takes seconds."""
+    if name not in NAMES:
+        return None
+    text = Path(str(find_spec(f"{__name__}.{name}").origin)).read_text(encoding="utf-8")  # type: ignore[union-attr]
+    found = re.search(rf"^    {attribute} = (.*)", text, re.M)
+    return found[1] if found else None
+
+
 def reads_speech(name: str) -> bool:
-    """Whether a system trains on speech; read from its file, for torch takes seconds. Who says no `data_names` does."""
-    path = Path(__file__).with_name(f"{name}.py")
-    said = re.search(r"^    data_names = (.*)", path.read_text(encoding="utf-8"), re.M) if name in NAMES else None
-    return said is None or "speech" in said[1]
+    """Whether a system trains on speech. Who says no `data_names` does."""
+    names = said(name, "data_names")
+    return names is None or "speech" in names
+
+
+def knows_tasks(name: str) -> bool:
+    """Whether a system learns what its configuration says under `tasks:`."""
+    return (said(name, "knows_tasks") or "False").startswith("True")

@@ -12,8 +12,9 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import nn
 
+from espnet_ext.data.tasks import Task
 from espnet_ext.espnet.parts import Parts
-from espnet_ext.infra.streams import STREAMS
+from espnet_ext.infra.streams import STREAMS, Stream
 from espnet_ext.nn.decoder_cache import CachedDecoder
 from espnet_ext.nn.loss import IGNORE, accuracy, smoothed_cross_entropy
 from espnet_ext.search.beam import search
@@ -41,7 +42,9 @@ class BaseModel(AbsESPnetModel):
     """A system: it says what it reads, and computes `loss`."""
 
     data_names: tuple[str, ...]  # of a training batch
-    streams: tuple[str, ...] = ()  # that it writes, of infra.streams.STREAMS
+    streams: tuple[str, ...] = ()  # that it writes, of infra.streams.STREAMS; or its tasks, see `take_tasks`
+    tasks: dict[str, Task] = {}  # of a system that learns what its configuration says
+    knows_tasks = False  # whether its configuration says `tasks:`
     inputs: tuple[str, ...] = ()  # that its streams are made from; of several, decoding takes those that are there
     search_defaults: dict[str, dict[str, Any]] = {}  # search options of a stream that are not SearchOptions' own
     peers: tuple[str, ...] = ()  # children that are systems themselves
@@ -63,6 +66,15 @@ class BaseModel(AbsESPnetModel):
         self.share_output = share_decoder_input_output_embed
         self.lsm_weight = lsm_weight
         self.length_normalized_loss = length_normalized_loss
+
+    def take_tasks(self, tasks: dict[str, Task]) -> None:
+        """Write one stream for each task, named as it is."""
+        self.tasks, self.streams = tasks, tuple(tasks)
+        self.inputs = tuple(dict.fromkeys(self.stream(name).reads for name in tasks))
+
+    def stream(self, name: str) -> Stream:
+        """What a stream is made from, and what it should equal."""
+        return self.tasks[name].stream if self.tasks else STREAMS[name]
 
     @classmethod
     def as_espnet(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -86,8 +98,12 @@ class BaseModel(AbsESPnetModel):
 
     def forward(self, **batch: torch.Tensor) -> tuple[torch.Tensor, Stats, torch.Tensor]:
         loss, stats = self.loss(batch)
-        size = batch[self.data_names[0]].size(0)
-        return force_gatherable((loss, {"loss": loss.detach(), **stats}, size), loss.device)
+        size = batch["text" if self.tasks else self.data_names[0]].size(0)
+        stats = {"loss": loss.detach(), **stats}
+        if self.tasks:  # all of a batch are of one task
+            task = self.streams[int(batch["task"][0])]
+            stats |= {f"{name}_{task}": stats[name] for name in ("loss", "acc") if name in stats}
+        return force_gatherable((loss, stats, size), loss.device)
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Stats]:
         """The training loss of a batch and what to report beside it."""
@@ -95,7 +111,7 @@ class BaseModel(AbsESPnetModel):
 
     def streams_from(self, names: Collection[str]) -> tuple[str, ...]:
         """The streams that can be written from these inputs."""
-        return tuple(stream for stream in self.streams if STREAMS[stream].reads in names)
+        return tuple(stream for stream in self.streams if self.stream(stream).reads in names)
 
     @property
     def reads_waveforms(self) -> bool:
@@ -109,7 +125,8 @@ class BaseModel(AbsESPnetModel):
 
     def search_options(self, conf: dict[str, Any] | None) -> dict[str, SearchOptions]:
         """What a configuration's `decode:` section says, for each stream."""
-        return stream_options(conf or {}, self.streams, self.search_defaults)
+        defaults = {name: self.search_defaults.get(self.stream(name).kind, {}) for name in self.streams}
+        return stream_options(conf or {}, self.streams, defaults)
 
     def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
         """The n best hypotheses of each utterance for every stream that the system writes."""

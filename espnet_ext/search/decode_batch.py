@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 
-from espnet_ext.infra.streams import STREAMS
 from espnet_ext.models._base import BaseModel
 from espnet_ext.search import long_inputs
 from espnet_ext.search.inputs import FRAMES, units_per_second
@@ -19,7 +18,7 @@ def decode_batch(
     """The hypotheses of one batch, with what is too short given empty ones without a search."""
     results = {}
     for name in (name for name in model.inputs if name in batch):  # what cannot be made from the batch is left out
-        streams = {stream: value for stream, value in options.items() if STREAMS[stream].reads == name}
+        streams = {stream: value for stream, value in options.items() if model.stream(stream).reads == name}
         long_B = batch[f"{name}_lengths"] >= SHORTEST[name] * units_per_second(model, name) // FRAMES
         found = {}
         if bool(long_B.any()):

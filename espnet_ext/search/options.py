@@ -103,6 +103,7 @@ def stream_options(
     """The options of each stream: the system's defaults, the `decode:` section, and the stream's own section in it."""
     shared = {name: value for name, value in conf.items() if not isinstance(value, dict)}
     for name, value in conf.items():
-        if isinstance(value, dict) and name not in ("asr", "st", "mt"):
-            raise ValueError(f"decode: {name}: only the streams asr, st and mt have options of their own")
+        if isinstance(value, dict) and name not in ("asr", "st", "mt", *streams):
+            known = ", ".join(dict.fromkeys(("asr", "st", "mt", *streams)))
+            raise ValueError(f"decode: {name}: only the streams {known} have options of their own")
     return {s: SearchOptions().replace(**{**defaults.get(s, {}), **shared, **conf.get(s, {})}) for s in streams}

@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+from espnet_ext.data.tasks import TaskError
+from espnet_ext.data.vocabulary import vocabulary_of
 from espnet_ext.training.config import Config, get
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.kinds import fits, shown, wanted
@@ -15,6 +17,7 @@ def check_config(config: Config, src_lang: str | None = None) -> None:
     from espnet_ext import models
     from espnet_ext.training.trial import check_criteria, try_out
 
+    check_tasks(config)
     check_section(config, ())
     model = models.find(config.values.get("model", "e2e"))
     if config.values.get("mt_peer") and not model.peers:
@@ -22,6 +25,26 @@ def check_config(config: Config, src_lang: str | None = None) -> None:
         raise TrainError(f"{config.source('mt_peer')}: mt_peer: {name} has no text peer; leave this section out")
     if not model.composed_of:
         check_criteria(config, try_out(config, src_lang))
+
+
+def check_tasks(config: Config) -> None:
+    """Refuse mistakes in `tasks:`, and tasks of a system that knows none."""
+    from espnet_ext import models
+
+    try:
+        vocabulary_of(config.values)
+    except TaskError as error:
+        raise TrainError(f"{config.source(*error.names)}: {error}") from None
+    name = config.values.get("model", "e2e")
+    knowing = [other for other in models.NAMES if models.knows_tasks(other)]
+    if config.values.get("tasks") and name not in knowing:
+        remedy = f"take them out, or choose from {', '.join(knowing) or 'none'}"
+        raise TrainError(f"{config.source('tasks')}: tasks: model {name} learns one thing only; {remedy}")
+    if name in knowing and not config.values.get("tasks"):
+        raise TrainError(f"{config.source('model')}: model {name} learns tasks; say which, in a section tasks:")
+    for option in ("mixture", "vocabulary"):
+        if config.values.get(option) and not config.values.get("tasks"):
+            raise TrainError(f"{config.source(option)}: {option}: there are no tasks; leave this section out")
 
 
 def check_section(config: Config, section: tuple[str, ...]) -> None:

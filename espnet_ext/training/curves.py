@@ -1,7 +1,7 @@
 """Pictures of a training run: curves.png, and TensorBoard's files."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from espnet_ext.training.history import Epoch
@@ -10,8 +10,8 @@ SCORES = ("wer", "bleu")
 MIMICRY = {"divergence": ["kl1", "kl2"], "beta": ["beta"]}  # of systems that have these
 
 
-def plot_curves(folder: Path, history: Sequence[Epoch]) -> Path:
-    """Loss, accuracy, mimicry and greedy scores by epoch, train and validation, as `curves.png`."""
+def plot_curves(folder: Path, history: Sequence[Epoch], tasks: Collection[str] = ()) -> Path:
+    """Loss, accuracy (of each task too), mimicry and greedy scores by epoch, train and validation, as `curves.png`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -19,7 +19,8 @@ def plot_curves(folder: Path, history: Sequence[Epoch]) -> Path:
 
     scores = sorted({key for entry in history for key in entry["valid"] if key.split("_")[0] in SCORES})
     seen = {key for entry in history for key in entry["train"]}
-    panels = [("loss", ["loss"]), ("accuracy", ["acc"]), *([("greedy", scores)] if scores else [])]
+    panels = [("loss", ["loss", *(f"loss_{task}" for task in tasks)])]
+    panels += [("accuracy", ["acc", *(f"acc_{task}" for task in tasks)]), *([("greedy", scores)] if scores else [])]
     panels += [(name, keys) for name, keys in MIMICRY.items() if seen.issuperset(keys)]
     figure = Figure(figsize=(4.5 * len(panels), 3.4), layout="constrained")
     FigureCanvasAgg(figure)
@@ -29,10 +30,11 @@ def plot_curves(folder: Path, history: Sequence[Epoch]) -> Path:
                 points = [(e["epoch"], e[phase][key]) for e in history if key in e[phase]]
                 if points:
                     label = phase if len(keys) == 1 and key == keys[0] and title != "greedy" else f"{phase} {key}"
-                    axes.plot(*zip(*points, strict=True), f"C{2 * i + number}o-", markersize=3, label=label)
+                    style = f"C{i}o-{'-' * (phase == 'train')}" if tasks else f"C{2 * i + number}o-"
+                    axes.plot(*zip(*points, strict=True), style, markersize=3, label=label)
         axes.set(title=title, xlabel="epoch")
         axes.grid(alpha=0.3)
-        axes.legend()
+        axes.legend(fontsize="small" if tasks else None)
     figure.suptitle(f"{folder.name}: {len(history)} epochs, {history[-1]['seconds'] / 60:.1f} min")
     path = folder / "curves.png"
     with atomic_open(path, "wb") as stream:

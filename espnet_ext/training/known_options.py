@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
 
+from espnet_ext.data.tasks import KEYS as TASK_KEYS
+from espnet_ext.data.tasks import streams_of
 from espnet_ext.training.kinds import fits, kind_of
 
 PEER_OPTIONS = {"encoder", "encoder_conf", "decoder_conf", "model_conf"}
@@ -74,6 +76,8 @@ RANGES: dict[str, tuple[float, float | None]] = {
     **dict.fromkeys(("asr_weight", "asr_ctc_weight", "st_ctc_weight", "lsm_weight", "subword_sampling.alpha"), (0, 1)),
     **dict.fromkeys(("inter_weight", "lr", "weight_decay"), (0, None)),
     "seed": (0, 2**32 - 1),
+    "mixture.temperature": (1e-9, None),
+    "mixture.batches": (1, None),
 }
 
 
@@ -84,6 +88,16 @@ class Option:
     kind: Any
     default: Any = None
     help: str = ""
+
+
+MIXTURE = {
+    "temperature": Option(float, 1.0, "Shares are as sizes ** (1 / temperature); 1: every example once an epoch."),
+    "batches": Option(int | None, None, "Batches of an epoch; null: num_iters_per_epoch, or one pass of every task."),
+}
+VOCABULARY = {
+    "langs": Option(list[str], None, "Its languages, if not those of the tasks."),
+    "sets": Option(list[str], None, "The sets whose text it is learned from, if not those of the tasks."),
+}
 
 
 def known_options(values: Mapping[str, Any], section: tuple[str, ...]) -> dict[str, Option] | None:
@@ -98,6 +112,12 @@ def known_options(values: Mapping[str, Any], section: tuple[str, ...]) -> dict[s
         return known_options({**values, **values["mt_peer"], "model": "mt"}, section[1:])
     if section[0] == "decode":
         return {**search_options(), **(stream_sections(values) if len(section) == 1 else {})}
+    if section[0] == "tasks":
+        return task_options(values, section)
+    if section[0] == "mixture":
+        return MIXTURE
+    if section[0] == "vocabulary":
+        return VOCABULARY
     if section[0] == "subword_sampling":
         return {"alpha": Option(float, None, "Smoothing of the distribution that segmentations are drawn from.")}
     chosen = chosen_class({**default_config(), **values}, section[0])
@@ -152,10 +172,20 @@ def stream_sections(values: Mapping[str, Any]) -> dict[str, Option]:
     from espnet_ext.espnet.task import default_config
 
     model = models.find({**default_config(), **values}["model"])
-    return {
-        stream: Option(dict, model.search_defaults.get(stream, {}), f"Options of the stream {stream} alone.")
-        for stream in model.streams
+    kinds = {name: stream.kind for name, stream in streams_of(values).items() if model.knows_tasks} or {
+        name: name for name in model.streams
     }
+    return {
+        stream: Option(dict, model.search_defaults.get(kind, {}), f"Options of the stream {stream} alone.")
+        for stream, kind in kinds.items()
+    }
+
+
+def task_options(values: Mapping[str, Any], section: tuple[str, ...]) -> dict[str, Option]:
+    """The tasks, or what can be said of one."""
+    if len(section) == 1:
+        return {name: Option(dict, None, "One thing that the system learns.") for name in values.get("tasks") or {}}
+    return {key: Option(Any, None, meaning) for key, meaning in TASK_KEYS.items()}
 
 
 def chosen_class(values: Mapping[str, Any], section: str) -> Any:

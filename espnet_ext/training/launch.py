@@ -60,11 +60,30 @@ def given_values(options: argparse.Namespace, config: dict[str, Any], data: Path
         "src_lang": options.src_lang,
         "tgt_lang": options.tgt_lang,
         "src_token_list": str(folders[0] / "tokens.txt"),
-        "token_list": str(folders[1] / "tokens.txt") if options.tgt_lang else None,
+        "token_list": str(folders[1] / "tokens.txt") if len(folders) > 1 else None,
     }
     if config.get("normalize") == "global_mvn":
-        values["normalize_conf"] = {"stats_file": str(data / "stats.npz"), **(config.get("normalize_conf") or {})}
+        stats = statistics_of_tasks(options, config) or data / "stats.npz"
+        values["normalize_conf"] = {"stats_file": str(stats), **(config.get("normalize_conf") or {})}
     return values
+
+
+def statistics_of_tasks(options: argparse.Namespace, config: dict[str, Any]) -> Path | None:
+    """Where the mean and the variance of all speech that tasks train on are; None where there is no such task."""
+    import numpy as np
+
+    from espnet_ext.data.tasks import read_tasks
+    from espnet_ext.infra.files import atomic_open
+
+    names = sorted({name for task in read_tasks(config).values() if task.reads == "speech" for name in task.sets})
+    files = [options.train.parent / name / "stats.npz" for name in names]
+    if len(files) < 2:
+        return files[0] if files else None
+    loaded = [np.load(path) for path in files]
+    total = {key: sum(found[key] for found in loaded) for key in ("count", "sum", "sum_square")}
+    with atomic_open(options.exp / "stats.npz", "wb") as stream:
+        np.savez(stream, **total)
+    return options.exp / "stats.npz"
 
 
 def process_values(options: argparse.Namespace) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The options of the training loop: ESPnet's names where ESPnet has them, and a few of our own."""
 
 import argparse
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class TrainOptions:
     subwords: str
     src_lang: str | None
     tgt_lang: str | None
+    tasks: dict[str, Any] = field(default_factory=dict)
+    vocabulary: dict[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:

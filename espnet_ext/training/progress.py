@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from collections.abc import Collection
 
 import torch
 
@@ -30,10 +31,25 @@ def peak_memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
+def of_task(task: str, means: dict[str, float]) -> str:
+    """Loss and accuracy of a task, as `st 31.2 0.81`."""
+    acc = f" {means[f'acc_{task}']:.3f}" if f"acc_{task}" in means else ""
+    return f"{task} {means[f'loss_{task}']:.3f}{acc}"
+
+
 class Progress:
     """What has been done of an epoch or of a validation, its speed and the time left."""
 
-    def __init__(self, title: str, batch: int, batches: int, epochs_after: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        title: str,
+        batch: int,
+        batches: int,
+        epochs_after: int,
+        device: torch.device,
+        tasks: Collection[str] = (),
+    ) -> None:
+        self.tasks = tasks
         self.title, self.first, self.batches, self.epochs_after = title, batch, batches, epochs_after
         self.device = device
         self.live = sys.stderr.isatty()
@@ -50,6 +66,8 @@ class Progress:
         self.shown = time.monotonic()
         elapsed = self.shown - self.begun
         values = [f"{name} {means[name]:.3f}" for name in ("loss", "acc") if name in means]
+        if tasks := [of_task(task, means) for task in self.tasks if f"loss_{task}" in means]:
+            values[-1] += f" ({', '.join(tasks)})"
         speed = f"{self.utterances / elapsed:.1f} utterances/s"
         facts = [f"batch {batch}/{self.batches}", *values, speed, f"{peak_memory(self.device):.1f} GB"]
         line = f"{self.title}: {', '.join([*facts, *self.time_left(batch)])}"

@@ -148,7 +148,8 @@ def distributed(model: torch.nn.Module, options: TrainOptions, device: torch.dev
     return DistributedDataParallel(
         model,
         device_ids=[device.index] if device.type == "cuda" else None,
-        find_unused_parameters=options.unused_parameters,
+        # what reads speech has no part in a batch of text
+        find_unused_parameters=options.unused_parameters or bool(getattr(model, "tasks", ())),
         gradient_as_bucket_view=True,
     )
 

@@ -104,6 +104,8 @@ class Loop:
             if data.dropped:
                 say(f"{data.dropped} {name} utterances are longer than max_frames or max_tokens and left out")
         say(f"{parameters:,} parameters; {self.train.num_batches(1)} batches an epoch")
+        if about := getattr(self.train, "about", ""):
+            say(f"batches of an epoch by task: {about}")
 
     def _restore(self) -> None:
         """Go on from the checkpoint, or else start from other systems' parts."""
@@ -131,12 +133,12 @@ class Loop:
                 self._finish_epoch()
         except Interrupted:
             if self.rank == 0 and self.position.history:
-                plot_curves(self.options.folder, self.position.history)
+                plot_curves(self.options.folder, self.position.history, self.options.tasks)
             say(f"stopped by signal {stop.number} at {self.checkpoint.saved}; all saved, the same command goes on")
             raise SystemExit(128 + (stop.number or 0)) from None
         if self.rank == 0:
             epoch_files.write_model(self.options, self.position)
-            plot_curves(self.options.folder, self.position.history)
+            plot_curves(self.options.folder, self.position.history, self.options.tasks)
         if self.distributed:
             torch.distributed.barrier()
 
@@ -163,7 +165,8 @@ class Loop:
         self.meter = Meter(p.meter if self.rank == 0 else None)
         batches = self.train.num_batches(p.epoch)
         title = f"epoch {p.epoch}/{self.options.max_epoch}"
-        self.progress = Progress(title, p.batch, batches, self.options.max_epoch - p.epoch, self.device)
+        left, tasks = self.options.max_epoch - p.epoch, self.options.tasks
+        self.progress = Progress(title, p.batch, batches, left, self.device, tasks)
         self.model.train()
         self.saved_at = time.monotonic()
         if p.batch >= batches:

@@ -6,13 +6,14 @@ import espnet_ext.espnet.fast_import  # noqa: F401 - before any other import of 
 import argparse
 import math
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler, AbsEpochStepScheduler, AbsValEpochStepScheduler
 from espnet2.tasks.abs_task import scheduler_classes
 
+from espnet_ext.data.vocabulary import vocabulary_of
 from espnet_ext.espnet.task import STTask, default_config
 from espnet_ext.infra.languages import error_metric
 from espnet_ext.training import options as option_table
@@ -22,8 +23,6 @@ from espnet_ext.training.kinds import shown
 from espnet_ext.training.step import iterate, make_steppers
 
 FRAMES, TOKENS, STEPS = 200, 4, 100
-SPECIAL = [f"<{task}_{lang}>" for lang in ("xx", "yy") for task in ("asr", "st", "mt")]
-VOCABULARY = ["<blank>", "<unk>", *SPECIAL, *(f"t{i}" for i in range(20)), "<sos/eos>"]
 Metrics = dict[str, list[str]]  # of train and valid, what an epoch reports
 
 
@@ -62,8 +61,9 @@ def value_of(config: Config, names: tuple[str, ...]) -> str:
 def metrics_of(values: dict[str, Any], src_lang: str | None = None) -> Metrics:
     """Build, step, validate and decode once."""
     args = argparse.Namespace(**{**default_config(), **with_one_block(values)})
-    args.src_token_list = VOCABULARY
-    args.token_list = VOCABULARY if args.subwords == "joint" else [*VOCABULARY[:-1], "more", VOCABULARY[-1]]
+    vocabulary = vocabulary_of(values)
+    args.src_token_list = tokens = tokens_of(vocabulary.langs if vocabulary else ("xx", "yy"))
+    args.token_list = tokens if args.subwords == "joint" else [*tokens[:-1], "more", tokens[-1]]
     args.src_lang, args.tgt_lang, args.output_dir, args.amp, args.ngpu = "xx", "yy", "none", "none", 0
     if args.normalize == "global_mvn":
         args.normalize = None  # its statistics are those of data
@@ -73,27 +73,57 @@ def metrics_of(values: dict[str, Any], src_lang: str | None = None) -> Metrics:
         schedulers = [make_scheduler(args, i, optimizer) for i, optimizer in enumerate(optimizers, 1)]
         scaler = torch.amp.GradScaler("cpu", enabled=False)
         steppers = make_steppers(model, optimizers, scaler, option_table.build_options(args), torch.device("cpu"))
-        batch = {key: value for key, value in utterance().items() if key.removesuffix("_lengths") in model.data_names}
+        train: dict[str, None] = {}
+        valid: dict[str, None] = {}
         model.iteration = 1
-        outcome = iterate(steppers, [(["trial"], dict(batch))], "trial")
+        batches = list(batches_of(model, tokens.index("t0")))
+        for batch in batches:
+            outcome = iterate(steppers, [(["trial"], dict(batch))], "trial")
+            train |= dict.fromkeys(key for step_stats, _ in outcome.stats for key in step_stats)
         for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
             follow(optimizer, scheduler)
-        with torch.no_grad():
-            _, stats, _ = model.eval()(**batch)
-            limits = {"beam": 2, "nbest": 1, "max_length": 3, "min_ratio": 0.0}
-            options = {stream: o.replace(**limits) for stream, o in model.search_options(args.decode).items()}
-            model.decode({k: v for k, v in batch.items() if k.removesuffix("_lengths") in model.inputs}, options)
-    greedy = [f"{score}_{s}" for s in model.streams for score in scores(s, src_lang)] if args.greedy_every else []
+        model.eval()
+        for batch in batches:
+            valid |= dict.fromkeys(validate(model, batch, args.decode))
+    greedy = [f"{score}_{s}" for s in model.streams for score in scores(model, s, src_lang)]
     norms = [stepper.norm_name for stepper in steppers]
-    train = dict.fromkeys([key for step_stats, _ in outcome.stats for key in step_stats] + norms)
-    return {"train": list(train), "valid": [*stats, *greedy]}
+    return {"train": list(dict.fromkeys([*train, *norms])), "valid": [*valid, *(greedy if args.greedy_every else [])]}
 
 
-def scores(stream: str, src_lang: str | None) -> Sequence[str]:
+def batches_of(model: Any, first: int) -> Iterator[dict[str, torch.Tensor]]:
+    """A made-up batch such as the system trains on, or one of each of its tasks; words are `first` and those after."""
+    names = [task.names for task in model.tasks.values()] or [model.data_names]
+    for number, wanted in enumerate(names):
+        batch = {key: value for key, value in utterance(first).items() if key.removesuffix("_lengths") in wanted}
+        yield batch | ({"task": torch.tensor([number])} if model.tasks else {})
+
+
+@torch.no_grad()
+def validate(model: Any, batch: dict[str, torch.Tensor], decode: Any) -> list[str]:
+    """What validation reports of a batch, which is decoded too."""
+    _, stats, _ = model(**batch)
+    limits = {"beam": 2, "nbest": 1, "max_length": 3, "min_ratio": 0.0}
+    options = {stream: o.replace(**limits) for stream, o in model.search_options(decode).items()}
+    if "task" in batch:
+        options = {name: options[name] for name in (model.streams[int(batch["task"])],)}
+    given = {name: value for name, value in batch.items() if name.removesuffix("_lengths") in model.inputs}
+    model.decode(given, options)
+    return list(stats)
+
+
+def scores(model: Any, stream: str, src_lang: str | None) -> Sequence[str]:
     """What greedy validation calls its figure for a stream."""
-    if stream != "asr":
+    found = model.stream(stream)
+    if found.kind != "asr":
         return ["bleu"]
-    return [error_metric(src_lang)] if src_lang else ["wer", "cer"]
+    language = found.language(src_lang, None)
+    return [error_metric(language)] if language else ["wer", "cer"]
+
+
+def tokens_of(langs: Sequence[str]) -> list[str]:
+    """A small vocabulary of these languages."""
+    special = [f"<{task}_{lang}>" for lang in langs for task in ("asr", "st", "mt")]
+    return ["<blank>", "<unk>", *special, *(f"t{i}" for i in range(20)), "<sos/eos>"]
 
 
 def with_one_block(values: Any) -> Any:
@@ -103,8 +133,7 @@ def with_one_block(values: Any) -> Any:
     return {name: 1 if name == "num_blocks" else with_one_block(value) for name, value in values.items()}
 
 
-def utterance() -> dict[str, torch.Tensor]:
-    first = 2 + len(SPECIAL)
+def utterance(first: int) -> dict[str, torch.Tensor]:
     tokens_BL = torch.arange(first, first + TOKENS)[None]
     batch = {"speech": torch.randn(1, FRAMES, 80), "src_text": tokens_BL, "text": tokens_BL.clone()}
     return batch | {f"{name}_lengths": torch.tensor([value.size(1)]) for name, value in batch.items()}

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
+from espnet_ext.data.subwords import own_subwords
 from espnet_ext.infra.languages import bleu_tokenizer, error_metric, is_spaced
-from espnet_ext.infra.streams import STREAMS
 from espnet_ext.training.errors import Interrupted, is_out_of_memory, out_of_memory
 from espnet_ext.training.meter import Meter
 from espnet_ext.training.options import TrainOptions
@@ -25,7 +26,7 @@ def validate(
     device = next(model.parameters()).device
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     batches = factory.num_batches(epoch)
-    sampled = sample_batches(factory, epoch, batches, options.greedy_utterances) if greedy else set()
+    sampled = sample_batches(factory, epoch, options.greedy_utterances) if greedy else set()
     scorer = GreedyScorer(model, options)
     meter = Meter()
     model.eval()
@@ -50,11 +51,20 @@ def validate(
     return {**meter.means(), **scorer.scores()}
 
 
-def sample_batches(factory: Any, epoch: int, batches: int, utterances: int) -> set[int]:
-    """Numbers of evenly spread batches, since batches are sorted by length, with about so many utterances."""
-    sizes = [len(batch) for batch in factory.batches(epoch)]
-    wanted = max(1, round(batches * utterances / max(sum(sizes), 1)))
-    return {int((i + 0.5) * batches / wanted) for i in range(min(wanted, batches))}
+def sample_batches(factory: Any, epoch: int, utterances: int) -> set[int]:
+    """Numbers of evenly spread batches, since batches are sorted by length, with about so many utterances.
+
+    Where there are tasks, each has its share of the utterances, and one batch at least.
+    """
+    sizes_N = np.array([len(batch) for batch in factory.batches(epoch)])
+    task_N = factory.task_of(epoch) if hasattr(factory, "task_of") else np.zeros(len(sizes_N), int)
+    found: set[int] = set()
+    for task in np.unique(task_N):
+        numbers = np.flatnonzero(task_N == task)
+        batches, total = len(numbers), max(int(sizes_N[numbers].sum()), 1)
+        wanted = max(1, round(batches * utterances / len(np.unique(task_N)) / total))
+        found |= {int(numbers[int((i + 0.5) * batches / wanted)]) for i in range(min(wanted, batches))}
+    return found
 
 
 class GreedyScorer:
@@ -63,28 +73,26 @@ class GreedyScorer:
     def __init__(self, model: Any, options: TrainOptions) -> None:
         self.model = model
         self.streams = {}
-        folder = options.folder / "subwords"
-        for stream in getattr(model, "streams", ()):
-            lang = STREAMS[stream].of(options.src_lang, options.tgt_lang)
-            joint = "-".join(sorted({str(options.src_lang), str(options.tgt_lang)}))
-            place = folder / (joint if options.subwords == "joint" else str(lang))
-            if place.exists():
-                self.streams[stream] = lang, place
+        vocabularies = own_subwords(options.folder, vars(options))
+        for name in getattr(model, "streams", ()):
+            stream = model.stream(name)
+            if subwords := stream.of(*vocabularies):
+                self.streams[name] = stream, stream.language(options.src_lang, options.tgt_lang), subwords
         self.pairs: Pairs = {stream: ([], []) for stream in self.streams}
 
     def add(self, batch: dict[str, torch.Tensor]) -> None:
         if not self.streams:
             return
-        from espnet_ext.data.subwords import Subwords
-
-        fields = {stream: STREAMS[stream].writes for stream in self.streams}
+        streams = [self.model.streams[int(batch["task"][0])]] if "task" in batch else list(self.streams)
+        fields = {name: self.streams[name][0].writes for name in streams}
         fields = {stream: field for stream, field in fields.items() if field in batch}
         longest = max(int(batch[f"{field}_lengths"].max()) for field in fields.values())
         # a model that has learned little does not stop by itself: half as long again is long enough to be wrong
         options = self.model.search_options({"beam": 1, "max_length": longest + longest // 2 + 5})
+        options = {name: options[name] for name in streams} if "task" in batch else options
         found = self.model.decode(batch, options)
         for stream, field in fields.items():
-            subwords = Subwords(self.streams[stream][1])
+            subwords = self.streams[stream][2]
             references, hypotheses = self.pairs[stream]
             references += [subwords.decode(row) for row in batch[field].tolist()]
             hypotheses += [subwords.decode(nbest[0].tokens) for nbest in found[stream]]
@@ -96,18 +104,18 @@ class GreedyScorer:
             pairs = [{} for _ in range(torch.distributed.get_world_size())]
             torch.distributed.all_gather_object(pairs, self.pairs)
         scores = {}
-        for stream, (lang, _) in self.streams.items():
-            references = [text for part in pairs for text in part[stream][0]]
-            hypotheses = [text for part in pairs for text in part[stream][1]]
+        for name, (stream, lang, _) in self.streams.items():
+            references = [text for part in pairs for text in part[name][0]]
+            hypotheses = [text for part in pairs for text in part[name][1]]
             if references:
-                name, value = score(stream, str(lang), references, hypotheses)
-                scores[f"{name}_{stream}"] = value
+                metric, value = score(stream.kind, str(lang), references, hypotheses)
+                scores[f"{metric}_{name}"] = value
         return scores
 
 
-def score(stream: str, lang: str, references: Sequence[str], hypotheses: Sequence[str]) -> tuple[str, float]:
+def score(kind: str, lang: str, references: Sequence[str], hypotheses: Sequence[str]) -> tuple[str, float]:
     """WER (CER where words are not spaced) of transcripts, BLEU of translations."""
-    if stream != "asr":
+    if kind != "asr":
         from sacrebleu.metrics import BLEU
 
         bleu = BLEU(tokenize=bleu_tokenizer(lang))

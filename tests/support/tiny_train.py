@@ -65,7 +65,7 @@ def write_config(path: Path, **changed: Any) -> Path:
         "amp": "none",
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump({**config, **changed}), encoding="utf-8")
+    path.write_text(yaml.safe_dump({**config, **changed}, sort_keys=False), encoding="utf-8")
     return path
 
 

@@ -83,7 +83,7 @@ def main() -> None:
             "dev_unseen": unseen(dev, everything),
         }
         for name, utterances in sets.items():
-            write_datadir.update_data_dir(args.data / name, utterances, nj=args.nj)
+            write_datadir.update_data_dir(args.data / name, utterances, nj=args.nj, speech=args.src_lang)
     except ValueError as error:
         sys.exit(f"{Path(__file__).name}: {error}")
 

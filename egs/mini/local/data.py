@@ -103,6 +103,11 @@ def say(name: str, number: int, text: str, language: str, folder: Path, seed: in
     return key, speaker.name, replace(utterance, path=str(folder / name / f"{key}-{digest}.wav"))
 
 
+def spoken(name: str) -> str:
+    """The language of a set's speech."""
+    return "de" if name.endswith("_de") else "en"
+
+
 def data_dir(name: str, texts: list[dict[str, str]], said: list[Said]) -> list[write_datadir.Utterance]:
     """What write_data_dir takes; German speech has only its transcript, as a low-resource corpus does."""
     if not said:
@@ -128,7 +133,7 @@ def main() -> None:
     sets = make_texts(SIZES[args.size], args.seed)
     said = {}
     for name, texts in sets.items():
-        language = "de" if name.endswith("_de") else "en"
+        language = spoken(name)
         if name != "mt_train":
             said[name] = [say(name, i, t[language], language, audio, args.seed) for i, t in enumerate(texts)]
     utterances = [utterance for group in said.values() for _, _, utterance in group]
@@ -139,7 +144,8 @@ def main() -> None:
         stamp = Stamp(args.data / name, sources, parts=(), size=args.size, seed=args.seed, audio=audio)
         if made or not stamp.is_current():
             with stamp.making():
-                write_datadir.write_data_dir(args.data / name, data_dir(name, texts, said.get(name, [])), nj=args.nj)
+                rows = data_dir(name, texts, said.get(name, []))
+                write_datadir.write_data_dir(args.data / name, rows, nj=args.nj, speech=spoken(name))
 
 
 if __name__ == "__main__":

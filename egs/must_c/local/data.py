@@ -25,7 +25,8 @@ def main() -> None:
         for name in args.sets:
             utterances = must_c.read_set(args.corpus, name, args.tgt_lang)
             shortest = must_c.SHORTEST if name == "train" else write_datadir.SHORTEST
-            write_datadir.update_data_dir(args.data / name, utterances, nj=args.nj, shortest=shortest)
+            options = {"nj": args.nj, "shortest": shortest, "speech": args.src_lang}
+            write_datadir.update_data_dir(args.data / name, utterances, **options)
     except ValueError as error:
         sys.exit(f"{Path(__file__).name}: {error}")
 

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # so that it also 
 from espnet_ext.corpora import iwslt
 from espnet_ext.corpora.iwslt_evaluation import EvaluationSet
 from espnet_ext.data import write_datadir
+from espnet_ext.data.about import refresh
 from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.files import write_table
 
@@ -18,9 +19,10 @@ HELD_OUT = 2000  # utterances to validate on, but not over a tenth of all
 
 
 def write_evaluation_set(folder: Path, found: EvaluationSet, nj: int) -> None:
-    write_datadir.update_data_dir(folder, found.utterances, nj=nj)
+    write_datadir.update_data_dir(folder, found.utterances, nj=nj, speech="en")
     for lang, rows in found.references.items():
         write_table(folder / f"reference.{lang}", rows)
+    refresh(folder)
     if found.empty:
         shown = " ".join(found.empty[:3])
         print(f"{folder}: {len(found.empty)} references dropped, empty in some language: {shown}", file=sys.stderr)
@@ -39,7 +41,8 @@ def main() -> None:
         everything = iwslt.read_train(args.corpus, args.tgt_lang)
         train, dev = iwslt.hold_out(everything, min(HELD_OUT, len(everything) // 10))
         for name, part in (("train", train), ("dev", dev)):
-            write_datadir.update_data_dir(args.data / name, part, nj=args.nj, shortest=iwslt.SHORTEST)
+            options = {"nj": args.nj, "shortest": iwslt.SHORTEST, "speech": args.src_lang}
+            write_datadir.update_data_dir(args.data / name, part, **options)
         for name in args.sets:
             found = iwslt.read_evaluation_set(args.corpus, name, args.tgt_lang)
             write_evaluation_set(args.data / name, found, args.nj)
