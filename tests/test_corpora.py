@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from espnet_ext.corpora import common_voice, europarl_st, librispeech, opensubtitles, tedlium, text_pairs, wmt
+from espnet_ext.corpora import (
+    common_voice,
+    europarl_st,
+    librispeech,
+    opensubtitles,
+    speechocean762,
+    tedlium,
+    text_pairs,
+    wmt,
+)
 
 
 def write_lines(path: Path, *lines: str) -> Path:
@@ -185,3 +194,16 @@ def test_tables_of_common_voice(tmp_path: Path) -> None:
     write_lines(tmp_path / "en" / "dev.tsv", "path\tup_votes")
     with pytest.raises(ValueError, match=r"dev\.tsv: its head has no client_id, sentence; found 'path up_votes'"):
         common_voice.read_set(tmp_path, "dev", "en")
+
+
+def test_read_sentences_and_those_that_training_has(tmp_path: Path) -> None:
+    for name, texts in (("train", {"1": "GO ON", "2": "WE MARK"}), ("test", {"3": "GO  ON", "4": "NO"})):
+        write_lines(tmp_path / name / "text", *(f"{key}\t{text}" for key, text in texts.items()))
+        write_lines(tmp_path / name / "wav.scp", *(f"{key}\tWAVE/SPEAKER9/{key}.WAV" for key in texts))
+        write_lines(tmp_path / name / "utt2spk", *(f"{key}\t9" for key in texts))
+    train, test = (speechocean762.read_set(tmp_path, name) for name in ("train", "test"))
+    assert [u.id for u in speechocean762.without_seen(test, train)] == ["4"]
+    assert test[0].audio == tmp_path / "WAVE" / "SPEAKER9" / "3.WAV" and test[0].speaker == "9"
+    write_lines(tmp_path / "test" / "text", "3\tGO")
+    with pytest.raises(ValueError, match=r"test: utterance 4 is in only one of text and wav\.scp"):
+        speechocean762.read_set(tmp_path, "test")
