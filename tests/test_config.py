@@ -62,16 +62,29 @@ def test_a_file_without_from_stands_for_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("own", "base", "message"),
     [
-        ("from: asr", BASE, "e2e.yaml: from: takes `base` only, the base.yaml beside this file"),
-        ("from: [base]", BASE, "e2e.yaml: from: takes `base` only"),
+        ("from: asr", BASE, "asr.yaml: no such file"),
+        ("from: e2e", BASE, "e2e.yaml: from: e2e: it is laid over this file itself; choose another, such as base"),
         ("from: base", None, "base.yaml: no such file"),
         ("from: base", "from: base", "base.yaml: `from:` stands in systems only"),
         ("from: base", "max_epoch", "base.yaml: expected `option: value` lines, found str"),
     ],
 )
-def test_there_is_one_base_and_one_level(tmp_path: Path, own: str, base: str | None, message: str) -> None:
+def test_mistakes_in_from_are_named(tmp_path: Path, own: str, base: str | None, message: str) -> None:
     with pytest.raises(TrainError, match=message):
         read_config(write(tmp_path, own, base))
+
+
+def test_a_system_is_what_differs_from_another(tmp_path: Path) -> None:
+    """As a row of a table differs from the row above it."""
+    path = write(tmp_path, "{from: joint, optim_conf: {lr: 1e-3}, max_epoch: null}")
+    (tmp_path / "joint.yaml").write_text("{from: base, optim_conf: {betas: [0.9]}, max_epoch: 3}", encoding="utf-8")
+    config = read_config(path)
+    assert config.values["optim_conf"] == {"lr": 0.001, "betas": [0.9]}
+    assert "max_epoch" not in config.values
+    assert config.source("optim_conf", "betas") == str(tmp_path / "joint.yaml")
+    (tmp_path / "joint.yaml").write_text("from: e2e", encoding="utf-8")
+    with pytest.raises(TrainError, match=r"joint.yaml: from: e2e: it is laid over this file itself"):
+        read_config(path)
 
 
 def test_the_base_is_no_system(tmp_path: Path) -> None:

@@ -133,19 +133,23 @@ def test_a_config_is_complete_and_names_a_model_that_exists(path: Path) -> None:
 
 @pytest.mark.parametrize("path", BASES, ids=name)
 def test_what_systems_share_stands_once(path: Path) -> None:
-    """No system repeats a value of base.yaml, or removes one that is not there; what all say is in base.yaml."""
+    """No system repeats a value of what it is from, or removes one that is not there; what all say is in base.yaml."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
-    base = leaves(read_yaml(path))
     systems = {other: read_yaml(other) for other in CONFIGS if other.parent == path.parent}
-    made_from_it = {other: leaves(own) for other, own in systems.items() if own.pop("from", None)}
+    over = {other: own.pop("from") for other, own in systems.items() if "from" in own}
+    made_from_it = {other: leaves(own) for other, own in systems.items() if other in over}
     made_of_others = [other for other, own in systems.items() if "mt" in own]
     assert len(made_from_it) >= len(systems) - len(made_of_others), "all but those made of trained systems"
     for system, own in made_from_it.items():
+        below = path.with_name(f"{over[system]}.yaml")
+        base = leaves(read_yaml(path) if below == path else read_config(below).values)
         for option, value in own.items():
-            assert value != base.get(option, "not there"), f"{name(system)}: {'.'.join(option)} is what base.yaml says"
-            assert value is not None or any(key[: len(option)] == option for key in base), f"{name(system)}: {option}"
-    common = set.intersection(*({(key, repr(value)) for key, value in own.items()} for own in made_from_it.values()))
-    assert len(made_from_it) == 1 or not common, f"every system says this; let {name(path)} say it once"
+            said = f"{name(system)}: {'.'.join(option)}"
+            assert value != base.get(option, "not there"), f"{said} is what {below.name} says"
+            assert value is not None or any(key[: len(option)] == option for key in base), said
+    directly = [own for other, own in made_from_it.items() if over[other] == "base"]
+    common = set.intersection(*({(key, repr(value)) for key, value in own.items()} for own in directly))
+    assert len(directly) == 1 or not common, f"every system says this; let {name(path)} say it once"
 
 
 def leaves(value: Any, option: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:

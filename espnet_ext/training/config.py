@@ -72,23 +72,30 @@ def holds(values: Any, names: Sequence[str]) -> bool:
 
 
 def read_config(path: Path, changes: Iterable[str] = (), vary: Iterable[str] = ()) -> Config:
-    """A system's YAML, laid over base.yaml if it says `from: base`, then `key.key=value` changes; not checked yet."""
+    """A system's YAML, laid over what it says `from:` of, then `key.key=value` changes; not checked yet."""
     if path.stem == BASE:
         raise TrainError(f"{path} is what the systems beside it share, and not a system; give conf/<system>.yaml")
-    own, base = read_yaml(path), {}
-    layers = [(str(path), own)]
-    if "from" in own:
-        if own.pop("from") != BASE:
-            raise TrainError(f"{path}: from: takes `{BASE}` only, the {BASE}.yaml beside this file")
-        beside = path.with_name(f"{BASE}.yaml")
-        base = read_yaml(beside)
-        if "from" in base:
-            raise TrainError(f"{beside}: `from:` stands in systems only; write here all that they share")
-        layers.insert(0, (str(beside), base))
-    values = copy.deepcopy(inherited(base, own))
+    layers = layers_of(path, [])
+    values: dict[str, Any] = {}
+    for _, own in layers:
+        values = copy.deepcopy(inherited(values, own))
     for option, given in (("--set", changes), ("--vary", vary)):
         layers += [(f"{option} {change}", apply(change, values, f"{option} {change}")) for change in given]
     return Config(values, layers)
+
+
+def layers_of(path: Path, below: list[Path]) -> list[tuple[str, dict[str, Any]]]:
+    """A YAML after those that it is laid over: base.yaml beside it, or another system's; `below` are laid over it."""
+    own = read_yaml(path)
+    if "from" not in own:
+        return [(str(path), own)]
+    name = own.pop("from")
+    if path.stem == BASE:
+        raise TrainError(f"{path}: `from:` stands in systems only; write here all that they share")
+    over = path.with_name(f"{name}.yaml")
+    if over in [path, *below]:
+        raise TrainError(f"{path}: from: {name}: it is laid over this file itself; choose another, such as {BASE}")
+    return [*layers_of(over, [path, *below]), (str(path), own)]
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
