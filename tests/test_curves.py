@@ -156,7 +156,9 @@ def test_stars_say_how_sure_a_difference_is() -> None:
 
 def test_tables_and_figures_are_written_beside_the_results(root: Path) -> None:
     text = (root / "CURVES.md").read_text()
-    assert "| Policy | BLEU | % of greedy | AL | % of greedy | LAAL |" in text and "| BLEU − waitk k |" in text
+    assert (
+        "| Policy | BLEU | BLEU, % of greedy | AL | AL, % of greedy | LAAL |" in text and "| BLEU − waitk k |" in text
+    )
     assert "| waitk k=3 | " in text and "mean over the AL that both have" in text
     assert (root / "CURVES.png").read_bytes().startswith(b"\x89PNG")
 

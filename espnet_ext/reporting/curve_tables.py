@@ -16,7 +16,8 @@ NAMES = METRIC_NAMES | {
 ASIDE = ("step", "reuse")  # of these options the effect is shown by itself
 NOTE = (
     "The last columns: BLEU less that of another policy at an equal AL, which lies on the line between its two nearest "
-    "settings; * for p < 0.05, ** for p < 0.01 (paired bootstrap of both curves, two-sided)."
+    "settings; ± is half of a 95 % interval, * for p < 0.05, ** for p < 0.01 (paired bootstrap of both curves, "
+    "two-sided)."
 )
 
 
@@ -46,9 +47,11 @@ def curve_table(test_set: str, found: dict[str, Any]) -> Table:
     rivals = [curve["name"] for curve in curves if len(curve["points"]) > 1 and curve["key"] not in ASIDE]
     header = ["Policy"]
     for name in COLUMNS:
-        header += [NAMES[name], *([f"% of {found['bound']}"] if share and name in ("bleu", "al") else [])]
+        header.append(NAMES[name])
+        if share and name in ("bleu", "al"):
+            header.append(f"{NAMES[name]}, % of {found['bound']}")
     table = Table(test_set, [*header, *(f"BLEU − {name}" for name in rivals)], [], note=NOTE, shows_interval=True)
-    table.interval_is = "half of the 95 % interval"
+    table.interval_is = ""
     for curve in curves:
         for point in curve["points"]:
             table.rows.append(Row(point["name"], "", [*_scores(point, share), *_against(point, rivals)]))
@@ -83,7 +86,9 @@ def mean_table(test_set: str, found: dict[str, Any]) -> Table | None:
     """Curves against each other, over the lags that both have."""
     curves = [curve for curve in found["curves"] if curve["key"] not in ASIDE]
     header = ["BLEU of row − column", *(curve["name"] for curve in curves)]
-    table = Table(test_set, header, [], title=f"{test_set}: mean over the AL that both have", shows_interval=True)
+    table = Table(
+        test_set, header, [], title=f"{test_set}: mean over the AL that both have", interval_is="", shows_interval=True
+    )
     table.note = "Mean difference of two curves over the AL that both reach (from-to); stars as above."
     for curve in curves:
         means = curve["means"]["al"]

@@ -11,7 +11,17 @@ from espnet_ext.reporting.tables import NOTHING, Table
 from espnet_ext.scoring.significance import TEST
 
 PAGE = Path(__file__).parent / "page"
-SCRIPTS = ("core.js", "charts.js", "overview.js", "diff.js", "browser.js", "case.js", "main.js")
+SCRIPTS = (
+    "core.js",
+    "charts.js",
+    "overview.js",
+    "diff.js",
+    "latency.js",
+    "stairs.js",
+    "browser.js",
+    "case.js",
+    "main.js",
+)
 END = "</body>\n</html>\n"
 
 

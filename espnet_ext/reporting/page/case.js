@@ -19,7 +19,7 @@ function showCase(id) {
   byId("case-close").href = lastView || `#set=${encodeURIComponent(current.name)}`;
   byId("case-title").textContent = `${current.ids[shownCase]} of ${current.name}`;
   const audio = shownCase < current.audio ? [player(shownCase)] : [];
-  byId("case-body").replaceChildren(...audio, ...texts(shownCase, true), ...pictures(shownCase));
+  byId("case-body").replaceChildren(...audio, ...texts(shownCase, true), ...(chosen ? readWrite(chosen, shownCase) : []), ...pictures(shownCase));
   byId("case-previous").disabled = neighbour(-1) === undefined;
   byId("case-next").disabled = neighbour(1) === undefined;
   scrollTo(0, 0);

@@ -16,6 +16,7 @@ function showSet(name) {
   drawMatrix();
   drawBars();
   drawDistributions();
+  drawLatency();
 }
 
 function focusCard(step) {

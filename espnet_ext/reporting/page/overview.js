@@ -112,13 +112,16 @@ function legendButton(system) {
     drawCurves();
     drawBars();
     drawDistributions();
+    drawLatency();
   });
   return button;
 }
 
 function drawLegends() {
   const trained = report.systems.filter((system) => report.history[system].length); // the others have no curves
+  const curves = report.sets.flatMap((set) => Object.values(set.curves)).flatMap((found) => found.curves);
+  const timed = [...new Set(curves.map((curve) => curve.system))], shown = { trained, curves: timed };
   for (const place of document.querySelectorAll(".legend")) {
-    place.replaceChildren(...(place.dataset.of === "trained" ? trained : report.systems).map(legendButton));
+    place.replaceChildren(...(shown[place.dataset.of] || report.systems).map(legendButton));
   }
 }
