@@ -229,7 +229,7 @@ def test_controls_have_names_and_the_first_headings_are_in_order(page):
     )
     assert page.run(nameless) == []
     assert page.run("[...document.querySelectorAll('svg[role=img]')].every((one) => one.getAttribute('aria-label'))")
-    assert page.run("[...document.querySelectorAll('h1, h2')].map((h) => h.tagName).join(' ')") == "H1" + " H2" * 7
+    assert page.run("[...document.querySelectorAll('h1, h2')].map((h) => h.tagName).join(' ')") == "H1" + " H2" * 8
 
 
 def test_picture_is_not_blank(page, tmp_path):
