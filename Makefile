@@ -19,6 +19,7 @@ demo: environment ## Make the spoken mini corpus, train and score every system o
 	@echo "the table: egs/mini/RESULTS.md; the page to look at: file://$(CURDIR)/egs/mini/report.html"
 
 test: setup ## Run the tests.
+	@tools/install.sh bench
 	python -m pytest -q -n 2 --dist loadfile
 
 check: environment ## Lint, check formatting, check types.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from espnet_ext.models._base import BaseModel
 
 DTYPES = ("fp32", "bf16", "int8")
+ENGINES = ("own", "ctranslate2")
 PARTS = ("decode.json", "hyp.*", "nbest.*.jsonl", "delays.*.jsonl")  # of a result
 SHARD = 32  # utterances: a step of the progress bar, and what is lost when a job dies
 BINS = {"speech": 20_000, "src_text": 2_000}  # frames or tokens of a batch
@@ -45,10 +46,11 @@ class Settings:
     dtype: str
     device: str
     src_lang: str | None = None
+    engine: str = "own"
 
 
 @functools.lru_cache(maxsize=1)
-def load(exp: Path, dtype: str, device: str) -> tuple["Experiment", "BaseModel"]:
+def load(exp: Path, dtype: str, device: str, engine: str) -> tuple["Experiment", "BaseModel"]:
     """The experiment and its model as it decodes; kept, since a process decodes many shards."""
     import torch
 
@@ -58,6 +60,10 @@ def load(exp: Path, dtype: str, device: str) -> tuple["Experiment", "BaseModel"]
     if device == "cuda" and torch.cuda.device_count() == 0:
         raise ValueError("device cuda: there is no GPU here; choose cpu")
     experiment = load_experiment(exp)
+    if engine == "ctranslate2":
+        from espnet_ext.search.ctranslate2_engine import use_ctranslate2
+
+        return experiment, use_ctranslate2(experiment, dtype)
     return experiment, prepare(experiment.model, dtype, device)
 
 
@@ -69,7 +75,7 @@ def decode_shard(settings: Settings, path: Path, batches: list[list[int]]) -> No
     from espnet_ext.search.decode_batch import decode_batch
     from espnet_ext.search.inputs import open_data
 
-    experiment, model = load(settings.exp, settings.dtype, settings.device)
+    experiment, model = load(settings.exp, settings.dtype, settings.device, settings.engine)
     data = open_data(settings.dump, experiment, settings.src_lang)
     options = model.search_options(settings.search)
     seconds, found = 0.0, {}
@@ -111,7 +117,7 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     from espnet_ext.search.inputs import FRAMES, given_inputs, open_data, units_per_second
 
     load.cache_clear()  # the experiment may have changed since an earlier call in this process
-    experiment, model = load(settings.exp, settings.dtype, settings.device)
+    experiment, model = load(settings.exp, settings.dtype, settings.device, settings.engine)
     options = model.search_options(experiment.config.get("decode"))
     given = {stream: asdict(value.replace(**settings.search)) for stream, value in options.items()}
     settings = replace(settings, search=given)
@@ -176,7 +182,7 @@ def write_results(
         "cut": {stream: sum("cut" in found[key][stream][0] for key in keys) for stream in streams},
         "jobs": args.nj,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "options": {**settings.search, "dtype": settings.dtype, "device": settings.device},
+        "options": {**settings.search, "dtype": settings.dtype, "device": settings.device, "engine": settings.engine},
         "commit": read_run(settings.exp).get("commit"),
         "seed": experiment.config.get("seed"),
     }
@@ -197,6 +203,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     dtype_help = "number format; int8 is for the CPU; auto: bf16 where the hardware multiplies in it, else fp32"
     parser.add_argument("--dtype", choices=("auto", *DTYPES), default="fp32", help=dtype_help)
+    engine_help = "what computes: this package, or CTranslate2, for text translation on CPUs"
+    parser.add_argument("--engine", choices=ENGINES, default="own", help=engine_help)
     parser.add_argument("--batch_size", type=int, default=32, help="most utterances of a batch")
     parser.add_argument("--batch_bins", type=int, help="most frames (or tokens of text) of a batch, padding included")
     parser.add_argument("--src_lang", help="language that an MT system of ESPnet's reads; ours know it")
@@ -228,8 +236,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not args.dump.is_dir():
             raise FileNotFoundError(f"{args.dump}: no such dump directory; make it with stages 4 and 6")
         settings = Settings(args.exp, args.dump, out, search, chosen_dtype(args), args.device, args.src_lang)
+        settings = replace(settings, engine=args.engine)
         sources, lang = made_from(args.exp, args.dump), settings.src_lang
-        stamp = Stamp(out / "decode.json", sources, parts=PARTS, search=search, dtype=settings.dtype, src_lang=lang)
+        how = {"dtype": settings.dtype, "src_lang": lang} | ({} if args.engine == "own" else {"engine": args.engine})
+        stamp = Stamp(out / "decode.json", sources, parts=PARTS, search=search, **how)
         if stamp.is_current():
             return
         with stamp.making():

@@ -23,7 +23,7 @@ from espnet_ext.training.errors import TrainError
 from espnet_ext.training.provenance import made_from, read_run
 
 RECORD = "labels.jsonl"
-PASSED_ON = ("beam", "nbest", "nj", "executor", "dtype", "device", "batch_size", "batch_bins")  # to decoding
+PASSED_ON = ("beam", "nbest", "nj", "executor", "dtype", "device", "engine", "batch_size", "batch_bins")  # to decoding
 PARTS = ("wav.scp", "segments", "utt2*", "text.*", RECORD)  # of the result
 
 
@@ -149,6 +149,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--beam", type=at_least_one, default=5, help="hypotheses in the search; 1 is greedy (5)")
     parser.add_argument("--dtype", choices=("auto", "fp32", "bf16", "int8"), default="fp32", help="number format")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--engine", choices=("own", "ctranslate2"), default="own", help="what computes (own)")
     parser.add_argument("--batch_size", type=at_least_one, default=64, help="most lines of a batch (64)")
     parser.add_argument("--batch_bins", type=at_least_one, default=4000, help="most tokens of a batch (4000)")
     parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
@@ -173,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise ValueError(f"{transcripts}: not there, and {args.exp[0]} translates from {langs[0]}; check the set")
         known = [path for folder in args.language_text for path in sorted(folder.glob("text.*"))]
         sources = [*read_datadir.tables(args.data), *known, *(p for exp in args.exp for p in made_from(exp, exp))]
-        settings = {name: getattr(args, name) for name in ("beam", "nbest", "dtype", "most_off", "min_score")}
+        settings = {name: getattr(args, name) for name in ("beam", "nbest", "dtype", "engine", "most_off", "min_score")}
         stamp = Stamp(args.output / RECORD, sources, parts=PARTS, **settings)
         if stamp.is_current():
             return

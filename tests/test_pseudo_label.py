@@ -9,60 +9,23 @@ import statistics
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-import torch
 
 from espnet_ext import decode, pseudo_label
 from espnet_ext.data import check
-from espnet_ext.data.dataset import collate
 from espnet_ext.data.label_filter import Label, LabelFilter
-from espnet_ext.espnet.experiment import load_experiment
-from espnet_ext.infra.files import read_table, write_table
+from espnet_ext.infra.files import read_table
 from espnet_ext.scoring.language_id import LanguageId
-from tests.support.tiny_exp import WORDS, make_dump, make_system
+from tests.support.tiny_mt import make_recipe
 from tests.test_language_id import TEXTS
 
-LINES = 24
 NO_FILTER = ("--most_off", "0", "--batch_size", "2", "--beam", "2")
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """data/train of 24 spoken utterances, parts of two recordings, and the system exp/mt."""
-    root = tmp_path_factory.mktemp("recipe")
-    make_dump(root)
-    make_system(root, "mt")
-    draw, data = random.Random(1), root / "data/train"
-    for name in ("a", "b"):
-        soundfile.write(root / f"{name}.wav", np.zeros(16000 * LINES), 16000)
-    ids = [f"{'ab'[i % 2]}-{i:02d}" for i in range(LINES)]
-    write_table(data / "wav.scp", [(name, str(root / f"{name}.wav")) for name in ("a", "b")])
-    write_table(data / "segments", [(key, f"{key[0]} {i:.6f} {i + 0.5:.6f}") for i, key in enumerate(ids)])
-    write_table(data / "utt2spk", [(key, key[0]) for key in ids])
-    for lang, words in WORDS.items():
-        write_table(data / f"text.{lang}", [(key, " ".join(draw.choices(words, k=3))) for key in ids])
-    train(root / "exp/mt", data)
-    return root
-
-
-def train(exp: Path, data: Path) -> None:
-    """A few steps, so that what the system writes ends by itself."""
-    experiment = load_experiment(exp)
-    subwords = {"src_text": (experiment.src_subwords, "en"), "text": (experiment.tgt_subwords, "de")}
-    columns = {
-        name: [np.array(model.encode(text)) for _, text in read_table(data / f"text.{lang}")]
-        for name, (model, lang) in subwords.items()
-    }
-    items = [("", {name: column[i] for name, column in columns.items()}) for i in range(LINES)]
-    batch = collate(items)[1]
-    for _ in range(40):
-        experiment.model.train().zero_grad()
-        experiment.model(**batch)[0].backward()
-        for parameter in experiment.model.parameters():
-            parameter.data -= 0.01 * parameter.grad.sign()  # torch.optim takes seconds to import
-    torch.save(experiment.model.state_dict(), exp / "model.pth")
+    """data/train of 24 spoken utterances and the system exp/mt."""
+    return make_recipe(tmp_path_factory.mktemp("recipe"))
 
 
 def run(recipe: Path, out: Path, *options: str, systems: tuple[str, ...] = ("mt",)) -> dict[str, bytes]:
