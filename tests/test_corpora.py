@@ -64,7 +64,7 @@ def test_a_corpus_of_pairs_is_found_in_either_order_and_form(tmp_path: Path) -> 
     write_lines(tmp_path / "more" / "news-commentary-v14.de-en.tsv", "Eins\tOne", "Zwei", "")
     found = list(text_pairs.read_corpus(tmp_path, ["europarl-v8"], ("en", "ro")))
     assert [u.texts for u in found] == [{"en": "a en", "ro": "a ro"}, {"en": "b en", "ro": "b ro"}]
-    assert next(text_pairs.read_corpus(tmp_path, ["SETIMES2", "SETIMES"], ("en", "ro"))).id == "SETIMES-00000001"
+    assert next(iter(text_pairs.read_corpus(tmp_path, ["SETIMES2", "SETIMES"], ("en", "ro")))).id == "SETIMES-00000001"
     tsv = list(text_pairs.read_corpus(tmp_path, ["news-commentary-v14"], ("en", "de")))
     assert [u.texts for u in tsv] == [{"de": "Eins", "en": "One"}, {"de": "Zwei", "en": ""}, {"de": "", "en": ""}]
     with pytest.raises(ValueError, match=r"neither SETIMES\.en-tr\.\{en,tr\} nor SETIMES\.tr-en\.\{en,tr\} is in it"):

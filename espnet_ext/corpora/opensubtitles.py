@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from espnet_ext.corpora import text_pairs
@@ -9,18 +10,21 @@ from espnet_ext.data.segment_yaml import require
 from espnet_ext.data.write_datadir import Utterance
 from espnet_ext.infra.lines import read_lines
 
+PREFIX = "opensubtitles"
 
-def read_corpus(corpus: Path, langs: tuple[str, str]) -> Iterator[Utterance]:
+
+def read_corpus(corpus: Path, langs: tuple[str, str]) -> text_pairs.Pairs:
     """Every pair; the speaker is the film, since lines of one film must not come into two sets."""
     require(corpus, "give the folder of the unpacked corpus")
     places = [corpus / f"OpenSubtitles.{a}-{b}.ids" for a, b in (sorted(langs), sorted(langs)[::-1])]
     ids = next((path for path in places if path.exists()), places[0])
     require(ids, "unpack the Moses archive of the pair there")
     texts = {lang: text_pairs.find(ids.with_suffix(f".{lang}"), text_pairs.AGAIN) for lang in langs}
-    return _with_films(text_pairs.read_pairs(texts, "OpenSubtitles"), ids)
+    return text_pairs.Pairs(PREFIX, (*texts.values(), ids), partial(_with_films, texts, ids))
 
 
-def _with_films(pairs: Iterator[Utterance], ids: Path) -> Iterator[Utterance]:
+def _with_films(texts: dict[str, Path], ids: Path) -> Iterator[Utterance]:
+    pairs = text_pairs.read_pairs(texts, PREFIX)
     lines = read_lines(ids, text_pairs.AGAIN)
     for number, pair in enumerate(pairs, 1):
         line = next(lines, None)

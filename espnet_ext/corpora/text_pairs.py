@@ -1,6 +1,9 @@
 """Parallel text: `<name>.<a>-<b>.<language>` for each language, plain or .gz, line by line; or `<name>.<a>-<b>.tsv`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from espnet_ext.data.segment_yaml import require
@@ -8,6 +11,25 @@ from espnet_ext.data.write_datadir import Utterance
 from espnet_ext.infra.lines import read_lines
 
 AGAIN = "unpack the corpus again, or convert the file"
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A corpus of pairs: its files, and its utterances, which are read anew each time."""
+
+    prefix: str
+    paths: tuple[Path, ...]
+    read: Callable[[], Iterator[Utterance]]
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return self.read()
+
+
+def together(corpora: Iterable[Pairs]) -> Pairs:
+    """Several corpora as one, in the order of their ids."""
+    parts = sorted(corpora, key=lambda pairs: pairs.prefix.encode())
+    paths = tuple(path for pairs in parts for path in pairs.paths)
+    return Pairs(parts[0].prefix, paths, lambda: chain.from_iterable(parts))
 
 
 def find(path: Path, remedy: str) -> Path:
@@ -20,19 +42,20 @@ def _there(path: Path) -> Path | None:
     return path if path.exists() else packed if packed.exists() else None
 
 
-def read_corpus(corpus: Path, names: Sequence[str], langs: tuple[str, str]) -> Iterator[Utterance]:
+def read_corpus(corpus: Path, names: Sequence[str], langs: tuple[str, str]) -> Pairs:
     """The pairs of the first of `names` found in the folder or a folder of it, in either order of languages."""
     require(corpus, "give the folder of the unpacked corpus")
     stems = [f"{name}.{a}-{b}" for name in names for a, b in (langs, langs[::-1])]
     for folder in (corpus, *sorted(path for path in corpus.iterdir() if path.is_dir())):
         for stem in stems:
             texts = {lang: path for lang in langs if (path := _there(folder / f"{stem}.{lang}"))}
+            prefix = stem.partition(".")[0]
             if len(texts) == len(langs):
-                return read_pairs(texts, stem.partition(".")[0])
+                return Pairs(prefix, tuple(texts.values()), partial(read_pairs, texts, prefix))
             if texts:
                 raise ValueError(f"{next(iter(texts.values()))}: the other language is not beside it; {AGAIN}")
             if table := _there(folder / f"{stem}.tsv"):
-                return read_tsv(table, stem.rpartition(".")[2].split("-"), stem.partition(".")[0])
+                return Pairs(prefix, (table,), partial(read_tsv, table, stem.rpartition(".")[2].split("-"), prefix))
     shown = " nor ".join(f"{stem}.{{{','.join(langs)}}}" for stem in stems)
     raise ValueError(f"{corpus.absolute()}: neither {shown} is in it or in a folder of it; unpack it there")
 

@@ -105,10 +105,17 @@ def write_data_dir(
     if not kept:
         raise ValueError(f"{folder}: all {len(everything)} utterances were dropped: {dict(losses.dropped)}")
     _write(folder, kept, durations)
+    return summarise(folder, losses, len(everything), len(kept), sum(durations.values()) / 3600, speech)
+
+
+def summarise(
+    folder: Path, losses: Losses, utterances: int, kept: int, hours: float = 0.0, speech: str | None = None
+) -> dict[str, Any]:
+    """Say what was lost, and write it beside what the directory holds."""
     summary = {
-        "utterances": len(everything),
-        "kept": len(kept),
-        "hours": round(sum(durations.values()) / 3600, 3),
+        "utterances": utterances,
+        "kept": kept,
+        "hours": round(hours, 3),
         "dropped": dict(losses.dropped),
         "clipped": dict(losses.clipped),
         "examples": losses.examples,
@@ -143,16 +150,24 @@ def _with_text(utterances: list[Utterance], losses: Losses) -> list[Utterance]:
     """Utterances with text in every language on one line, each id once."""
     kept, seen = [], set()
     for utterance in utterances:
-        texts = {lang: " ".join(text.strip(INVISIBLE).split()) for lang, text in utterance.texts.items()}
-        empty = [lang for lang, text in texts.items() if not has_text(text)]
-        if empty:
-            losses.count(losses.dropped, f"empty text.{empty[0]}", utterance.id)
-        elif utterance.id in seen:
+        cleaned = clean(utterance, losses)
+        if cleaned is None:
+            continue
+        if utterance.id in seen:
             losses.count(losses.dropped, "duplicate id", utterance.id)
         else:
             seen.add(utterance.id)
-            kept.append(replace(utterance, texts=texts))
+            kept.append(cleaned)
     return kept
+
+
+def clean(utterance: Utterance, losses: Losses) -> Utterance | None:
+    """The utterance with each text on one line; None if one of them says nothing."""
+    texts = {lang: " ".join(text.strip(INVISIBLE).split()) for lang, text in utterance.texts.items()}
+    empty = [lang for lang, text in texts.items() if not has_text(text)]
+    if empty:
+        losses.count(losses.dropped, f"empty text.{empty[0]}", utterance.id)
+    return None if empty else replace(utterance, texts=texts)
 
 
 def has_text(text: str) -> bool:
