@@ -5,6 +5,7 @@ import unicodedata
 from typing import Any, TextIO
 
 CLEAR = "\x1b[J"  # from the cursor to the end of the screen
+BOLD, PLAIN = "\x1b[1m", "\x1b[22m"
 
 
 class Display:
@@ -42,10 +43,14 @@ class Display:
         self.out.flush()
         self.shown = texts
 
-    def redraw(self, lines: list[str]) -> None:
-        """Over what the same piece had before; the cursor stays behind the last line."""
+    def redraw(self, lines: list[str], bold: dict[int, slice] | None = None) -> None:
+        """Over what the same piece had before, with parts of some lines bold; the cursor stays behind the last line."""
         up = f"\x1b[{self.rows - 1}A" if self.rows > 1 else ""
-        self.out.write(f"\r{up}{CLEAR}" + "\r\n".join(lines))
+        shown = list(lines)
+        for number, part in (bold or {}).items():
+            line = lines[number]
+            shown[number] = f"{line[: part.start]}{BOLD}{line[part]}{PLAIN}{line[part.stop :]}"
+        self.out.write(f"\r{up}{CLEAR}" + "\r\n".join(shown))
         columns = shutil.get_terminal_size().columns
         self.rows = sum(rows(line, columns) for line in lines)
 

@@ -8,6 +8,7 @@ import torch
 
 from espnet_ext.infra.languages import is_spaced, text_unit
 from espnet_ext.simul import rules
+from espnet_ext.simul.hearing import Recogniser
 from espnet_ext.simul.loop import Loops
 from espnet_ext.simul.prefixes import Prefixes
 
@@ -25,26 +26,32 @@ class LiveTranslator:
         reuse: str | None = None,
         device: str = "cpu",
     ) -> None:
-        """`exp` is a text translator, or a simultaneous system, whose own rule, options and reuse then hold if none
-        are given; a folder or a pack."""
+        """`exp`, a folder or a pack, is a text translator, a pipeline (which gives `recogniser` too), or a simultaneous
+        system, whose rule, options and reuse hold as far as none are given."""
         from espnet_ext.machine.precision import prepare
         from espnet_ext.packing.read import load
 
         experiment = load(exp, device)
         config, model = experiment.config, experiment.model
-        if model.streams != ("mt",):
+        is_pipeline = model.composed_of == ("asr", "mt") and not model.learns(config["model_conf"])
+        if model.streams != ("mt",) and not is_pipeline:
             raise ValueError(
-                f"{exp}: {config['model']} writes {', '.join(model.streams)}; give a translator of text: mt, or "
-                "simultaneous"
+                f"{exp}: {config['model']} writes {', '.join(model.streams)}; give a translator of text (mt, or "
+                "simultaneous), or a pipeline"
             )
         self.model: Any = prepare(model, "fp32", device)
         self.translator = getattr(self.model, "mt", self.model)
-        self.read, self.written = experiment.src_subwords, experiment.tgt_subwords
+        self.read = getattr(self.model, "read", experiment.src_subwords)
+        self.written = experiment.tgt_subwords
         self.langs = getattr(self.model, "langs", (config["src_lang"], config["tgt_lang"]))
-        self.limits = model.search_options(config.get("decode"))["mt"]
+        options_of = model.search_options(config.get("decode"))
+        self.limits = options_of["st" if is_pipeline else "mt"]
         self.rule = self.choose_rule(exp, config["model_conf"], rule, dict(options or {}))
         self.reuse: Any = reuse or getattr(self.model, "reuse", "none")
-        self.device = torch.device(device)
+        self.device = device
+        self.recogniser = (
+            Recogniser(self.model.asr, experiment.src_subwords, options_of["asr"], device) if is_pipeline else None
+        )
 
     def choose_rule(self, exp: str | Path, conf: Mapping[str, Any], name: str | None, options: dict[str, Any]) -> Any:
         """The system's own rule, with other options if some are given, or another rule."""
@@ -78,7 +85,7 @@ class GrowingText:
 
     def __init__(self, live: LiveTranslator) -> None:
         self.live = live
-        self.prefixes = Prefixes(live.translator, live.device, reuse=live.reuse == "encoder")
+        self.prefixes = Prefixes(live.translator, torch.device(live.device), reuse=live.reuse == "encoder")
         self.prefixes.add([], [])
         self.loops = Loops(live.translator, live.rule, self.prefixes, live.longest, live.reuse)
         self.loops.begin([0], whole=False)
