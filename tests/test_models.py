@@ -24,6 +24,8 @@ END, FIRST = len(TOKENS) - 1, 2 + len(SPECIAL)
 DECODER: dict[str, Any] = {"attention_heads": 2, "linear_units": 24, "num_blocks": 2}
 DECODER |= {"dropout_rate": 0.0, "positional_dropout_rate": 0.0}
 CONF = {**DECODER, "output_size": 16}
+ST = {"set": "train", "reads": "speech", "src": "en", "tgt": "de"}
+TASKS = {"st": ST, "asr": {**ST, "tgt": "en"}, "mt": {**ST, "reads": "text"}}  # of systems that know tasks
 
 
 def config_of(name: str, **more: Any) -> dict[str, Any]:
@@ -31,6 +33,7 @@ def config_of(name: str, **more: Any) -> dict[str, Any]:
     config = {**default_config(), "model": name, "model_conf": {}, "subwords": "joint"}
     config |= {"token_list": TOKENS, "src_token_list": TOKENS, "src_lang": "en", "tgt_lang": "de"}
     config |= {"encoder_conf": {**CONF, "input_layer": layer}, "decoder_conf": DECODER}
+    config |= {"tasks": TASKS} if models.find(name).knows_tasks else {}
     return {**config, **more}
 
 
@@ -79,6 +82,15 @@ def read(model: torch.nn.Module, names: tuple[str, ...], batch: dict[str, torch.
     return {key: batch[key].clone() for name in names for key in (name, f"{name}_lengths")}
 
 
+def training_batches(model: torch.nn.Module, whole: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+    """What the model trains on of a batch that has everything; one batch for each task that it knows."""
+    if not model.tasks:
+        return [read(model, model.data_names, whole)]
+    tasks = [torch.full((len(whole["text"]),), number) for number in range(len(model.tasks))]
+    names = [task.names for task in model.tasks.values()]
+    return [{**read(model, of, whole), "task": task_B} for of, task_B in zip(names, tasks, strict=True)]
+
+
 VARIANTS = {
     "asr": [{"asr_ctc_weight": 0.0}, {"asr_ctc_weight": 1.0}],
     "e2e": [{"asr_ctc_weight": 0.3, "st_ctc_weight": 0.2}, {"share_decoder_input_output_embed": True}],
@@ -93,6 +105,7 @@ VARIANTS = {
     ],
     "multitask": [{"shared_decoder": False, "asr_ctc_weight": 0.3, "st_ctc_weight": 0.3}],
     "pipeline": [{"asr_nbest": 2}],
+    "task_aware": [{"tcn": "explicit"}, {"tcn": "implicit"}, {"tcn": "explicit", "condition": "input"}],
     "two_stage": [{"joint_embeddings": False, "asr_ctc_weight": 0.3, "share_decoder_input_output_embed": True}],
 }
 CASES = [(name, conf) for name in models.NAMES for conf in [{}, *VARIANTS.get(name, [])]]
@@ -101,19 +114,22 @@ CASES = [(name, conf) for name in models.NAMES for conf in [{}, *VARIANTS.get(na
 @pytest.mark.parametrize(("name", "conf"), CASES)
 def test_a_step_and_a_search(name: str, conf: dict[str, Any], tmp_path: Path) -> None:
     model = build(name, tmp_path, model_conf=conf)
-    batch = read(model, model.data_names, batch_of())
-    before = {key: value.clone() for key, value in batch.items()}
-    loss, stats, weight = model.train()(**batch)
-    assert all(torch.equal(batch[key], before[key]) for key in batch), "forward changed its batch"
-    loss.backward()
-    assert torch.isfinite(loss)
-    assert weight.item() == 3
-    assert all(torch.isfinite(value).all() for value in stats.values())
+    batches = training_batches(model, batch_of())
+    losses = []
+    for batch in batches:
+        before = {key: value.clone() for key, value in batch.items()}
+        loss, stats, weight = model.train()(**batch)
+        assert all(torch.equal(batch[key], before[key]) for key in batch), "forward changed its batch"
+        loss.backward()
+        losses.append(loss.detach())
+        assert torch.isfinite(loss)
+        assert weight.item() == 3
+        assert all(torch.isfinite(value).all() for value in stats.values())
     learned = [(key, p.grad) for key, p in model.named_parameters() if p.requires_grad]
     missing = [key for key, gradient in learned if gradient is None or not torch.isfinite(gradient).all()]
     assert not missing
     torch.optim.SGD(model.parameters(), lr=1e-4).step()
-    assert model(**batch)[0] < loss
+    assert sum(model(**batch)[0] for batch in batches) < sum(losses)
     options = {s: o.replace(beam=2, nbest=2, max_length=8) for s, o in model.search_options({}).items()}
     with torch.no_grad():
         found = model.eval().decode(read(model, model.inputs, batch_of()), options)
@@ -133,18 +149,18 @@ def test_the_loss_does_not_depend_on_padding(name: str, tmp_path: Path) -> None:
     whole, sizes, frames = batch_of(), (5, 3, 1), (70, 64, 33)
     options = {s: o.replace(beam=3, max_length=6) for s, o in model.search_options({}).items()}
     with torch.no_grad():
-        together = model(**read(model, model.data_names, whole))[0].item()
+        together = [model(**batch)[0].item() for batch in training_batches(model, whole)]
         found = model.decode(read(model, model.inputs, whole), options)
         alone = []
         for i in range(3):
             one = {key: value[i : i + 1] for key, value in whole.items()}
             one["speech"] = one["speech"][:, : frames[i]]
             one |= {text: one[text][:, : sizes[i]] for text in ("src_text", "text")}
-            alone.append(model(**read(model, model.data_names, one))[0].item())
+            alone.append([model(**batch)[0].item() for batch in training_batches(model, one)])
             for stream, nbest in model.decode(read(model, model.inputs, one), options).items():
                 assert nbest[0][0].tokens == found[stream][i][0].tokens
                 assert abs(nbest[0][0].score - found[stream][i][0].score) < 1e-4
-    assert abs(sum(alone) / 3 - together) < 1e-4 * abs(together)
+    assert [sum(of_one) / 3 for of_one in zip(*alone, strict=True)] == pytest.approx(together, rel=1e-4)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -1,5 +1,8 @@
 """What an epoch and a run leave behind, beside the checkpoint."""
 
+from collections.abc import Callable
+from typing import Any
+
 from espnet_ext.infra.weights import DamagedError
 from espnet_ext.training.average import average_states
 from espnet_ext.training.checkpoint import Position, save
@@ -9,6 +12,8 @@ from espnet_ext.training.history import Epoch, ranked, write_history
 from espnet_ext.training.options import TrainOptions
 from espnet_ext.training.progress import clock, say
 from espnet_ext.training.provenance import update_run
+
+State = dict[str, Any]
 
 
 def keep_best(options: TrainOptions, position: Position) -> None:
@@ -34,8 +39,8 @@ def report(options: TrainOptions, entry: Epoch) -> None:
         write_tensorboard(options.folder / "tensorboard", entry)
 
 
-def write_model(options: TrainOptions, position: Position) -> None:
-    """model.pth: the mean of the n best epochs."""
+def write_model(options: TrainOptions, position: Position, complete: Callable[[State], State]) -> None:
+    """model.pth: the mean of the n best epochs, with what `complete` adds."""
     keep_best(options, position)
     best = ranked(position.history, options.criterion)[: options.nbest]
     try:
@@ -44,7 +49,7 @@ def write_model(options: TrainOptions, position: Position) -> None:
         raise TrainError(
             f"{error}; model.pth is the mean of the best epochs: move {options.folder} away to train anew"
         ) from error
-    save(options.folder / "model.pth", state, "The epochs' models and the checkpoint are whole.")
+    save(options.folder / "model.pth", complete(state), "The epochs' models and the checkpoint are whole.")
     phase, key, _ = options.criterion
     value = position.history[best[0] - 1][phase][key]
     say(f"{options.folder / 'model.pth'}: mean of epochs {', '.join(map(str, best))}; best {phase} {key} {value:.3f}")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler, AbsEpochStepScheduler, AbsValEpochStepScheduler
 
+from espnet_ext.infra.files import write_json
 from espnet_ext.training import epoch_files
 from espnet_ext.training import options as option_table
 from espnet_ext.training.checkpoint import Checkpoint, Position, rng_state, save, set_rng_state
@@ -137,10 +138,22 @@ class Loop:
             say(f"stopped by signal {stop.number} at {self.checkpoint.saved}; all saved, the same command goes on")
             raise SystemExit(128 + (stop.number or 0)) from None
         if self.rank == 0:
-            epoch_files.write_model(self.options, self.position)
+            epoch_files.write_model(self.options, self.position, self._completed)
             plot_curves(self.options.folder, self.position.history, self.options.tasks)
         if self.distributed:
             torch.distributed.barrier()
+
+    def _completed(self, state: epoch_files.State) -> epoch_files.State:
+        """A model's parameters with what it makes once of training examples, such as the embeddings of its tasks."""
+        complete = getattr(self.model, "complete", None)
+        if complete is None:
+            return state
+        self.model.load_state_dict(state)
+        self.model.eval()
+        items = prefetch(self.train.build_iter(1), lambda item: to_device(item, self.device))
+        if found := complete(items):
+            write_json(self.options.folder / "task_embeddings.json", found)
+        return self.model.state_dict()
 
     def _record_amp(self) -> None:
         """In run.json, the number formats that this run's steps were made in."""
