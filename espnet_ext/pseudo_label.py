@@ -9,7 +9,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,22 +87,17 @@ def new_id(one: Label, single: bool) -> str:
 
 def utterances(data: Path, kept: list[Label], tgt_lang: str, single: bool) -> Iterator[Any]:
     """The set's utterances with their labels, as write_data_dir takes them."""
-    from espnet_ext.data import read_datadir
-    from espnet_ext.data.write_datadir import Utterance
+    from espnet_ext.data.write_datadir import read_utterances
 
-    spans = {span.utterance: span for span in read_datadir.spans(data)}
-    tables = {path.name: dict(read_table(path)) for path in read_datadir.tables(data)}
-    texts = {name.removeprefix("text."): table for name, table in tables.items() if name.startswith("text.")}
+    originals = {one.id: one for one in read_utterances(data)}
     for one in kept:
-        key, span = one.utterance, spans.get(one.utterance)
-        said = {lang: table[key] for lang, table in texts.items() if lang != tgt_lang} | {tgt_lang: one.text}
-        speaker, task = tables.get("utt2spk", {}).get(key, key), tables.get("utt2task", {}).get(key)
-        audio, start, end = (span.path, span.start, span.end) if span else (None, None, None)
-        yield Utterance(new_id(one, single), speaker, said, audio, start, end, task)
+        original = originals[one.utterance]
+        yield replace(original, id=new_id(one, single), texts={**original.texts, tgt_lang: one.text})
 
 
 def write(args: argparse.Namespace, found: list[Path], langs: tuple[str, str]) -> None:
     """Filter the labels, write the data directory, and say where each label comes from."""
+    from espnet_ext.data.about import read_about
     from espnet_ext.data.write_datadir import write_data_dir
 
     single = len(args.exp) * args.nbest == 1
@@ -111,7 +106,8 @@ def write(args: argparse.Namespace, found: list[Path], langs: tuple[str, str]) -
     kept = [one for one, verdict in zip(everything, verdicts, strict=True) if verdict is None]
     if not kept:
         raise ValueError(f"{args.data}: the filter left none of {len(everything)} labels: {dict(counted(verdicts))}")
-    write_data_dir(args.output, utterances(args.data, kept, langs[1], single), nj=args.nj)
+    labelled = utterances(args.data, kept, langs[1], single)
+    write_data_dir(args.output, labelled, nj=args.nj, speech=read_about(args.data).speech)
     origin = [{"model": str(exp), "commit": read_run(exp).get("commit")} for exp in args.exp]
     with atomic_open(args.output / RECORD) as stream:
         for one, verdict in zip(everything, verdicts, strict=True):

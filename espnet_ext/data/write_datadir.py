@@ -11,8 +11,8 @@ from typing import Any
 from espnet_ext.data.about import write_about
 from espnet_ext.data.audio import AudioError
 from espnet_ext.data.audio_scan import Finding, scan
-from espnet_ext.data.read_datadir import digest, fingerprints
-from espnet_ext.infra.files import write_json, write_table
+from espnet_ext.data.read_datadir import digest, fingerprints, spans, tables
+from espnet_ext.infra.files import read_table, write_json, write_table
 from espnet_ext.infra.stamps import Stamp
 
 SHORTEST = 0.025  # seconds: one window of the features
@@ -49,6 +49,22 @@ class Losses:
         shown = self.examples.setdefault(reason, [])
         if len(shown) < EXAMPLES:
             shown.append(utterance)
+
+
+def read_utterances(folder: str | Path) -> list[Utterance]:
+    """The lines of a checked data directory, in the order of ids."""
+    audio = {span.utterance: (span.path, span.start, span.end) for span in spans(folder)}
+    found = {path.name: dict(read_table(path)) for path in tables(folder)}
+    texts = {name.removeprefix("text."): table for name, table in found.items() if name.startswith("text.")}
+    if not texts:
+        raise ValueError(f"{folder}: no text.<lang>; give a set with transcripts")
+    speakers, tasks = found.get("utt2spk", {}), found.get("utt2task", {})
+    lines = []
+    for key in next(iter(texts.values())):
+        said = {lang: table[key] for lang, table in texts.items()}
+        path, start, end = audio.get(key, (None, None, None))
+        lines.append(Utterance(key, speakers.get(key, key), said, path, start, end, tasks.get(key)))
+    return lines
 
 
 def update_data_dir(
