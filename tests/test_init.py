@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.warm_start import init_parts
@@ -115,3 +116,43 @@ def test_what_cannot_be_loaded_is_refused(exp, table, message):
     with pytest.raises(TrainError, match=message):
         list(init_parts(model, table, exp))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def writer(size: int) -> torch.nn.Module:
+    decoder = torch.nn.Module()
+    decoder.embed = torch.nn.Sequential(torch.nn.Embedding(size, 3))
+    decoder.output_layer = torch.nn.Linear(3, size)
+    return system(encoder=encoder(), decoder=decoder)
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "message"),
+    [
+        (["a", "b", "c"], ["a", "b", "c"], None),
+        (
+            ["a", "b", "c"],
+            ["a", "b", "d"],
+            "its sub-words are others: 3 there, 3 here; only there: c; only here: d; train",
+        ),
+        (
+            ["a", "b", "c"],
+            ["a", "c", "b"],
+            "the same in another order, number 1 is b there and c here; train both with",
+        ),
+        (["a", "b", "c", "x"], ["a", "b", "c"], "4 there, 3 here; only there: x; train both with one vocabulary"),
+    ],
+)
+def test_sub_words_of_a_decoder_are_the_same(exp: Path, there: list[str], here: list[str], message: str | None) -> None:
+    st = exp.parent / "st"
+    for folder, tokens in ((st, there), (exp, here)):
+        folder.mkdir()
+        (folder / "config.yaml").write_text(yaml.safe_dump({"token_list": tokens, "src_token_list": None}))
+    torch.save(writer(len(there)).state_dict(), st / "model.pth")
+    model = writer(len(here))
+    assert len(list(init_parts(model, {"encoder": "st"}, exp))) == 1  # an encoder has no sub-words
+    if message is None:
+        list(init_parts(model, {"decoder": "st"}, exp))
+        return
+    with pytest.raises(TrainError) as error:
+        list(init_parts(model, {"decoder": "st"}, exp))
+    assert message in str(error.value)

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from espnet_ext import models
+from espnet_ext.data.tasks import READS
 from espnet_ext.espnet.experiment import load_experiment
 from espnet_ext.espnet.nets import nets
 from espnet_ext.espnet.task import STTask, default_config
@@ -33,7 +34,8 @@ def config_of(name: str, **more: Any) -> dict[str, Any]:
     config = {**default_config(), "model": name, "model_conf": {}, "subwords": "joint"}
     config |= {"token_list": TOKENS, "src_token_list": TOKENS, "src_lang": "en", "tgt_lang": "de"}
     config |= {"encoder_conf": {**CONF, "input_layer": layer}, "decoder_conf": DECODER}
-    config |= {"tasks": TASKS} if models.find(name).knows_tasks else {}
+    if models.find(name).knows_tasks:
+        config["tasks"] = {n: t for n, t in TASKS.items() if READS[t["reads"]] in models.find(name).data_names}
     return {**config, **more}
 
 
@@ -105,6 +107,7 @@ VARIANTS = {
     ],
     "multitask": [{"shared_decoder": False, "asr_ctc_weight": 0.3, "st_ctc_weight": 0.3}],
     "pipeline": [{"asr_nbest": 2}],
+    "speech_tasks": [{"asr_ctc_weight": 0.0}, {"share_decoder_input_output_embed": True}],
     "task_aware": [{"tcn": "explicit"}, {"tcn": "implicit"}, {"tcn": "explicit", "condition": "input"}],
     "two_stage": [{"joint_embeddings": False, "asr_ctc_weight": 0.3, "share_decoder_input_output_embed": True}],
 }

@@ -12,6 +12,7 @@ import torch
 from espnet_ext.training.average import load_state
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.other_systems import init_sources
+from espnet_ext.training.same_subwords import check_subwords
 
 SHOWN = 5  # parameter names in a message
 
@@ -19,14 +20,14 @@ SHOWN = 5  # parameter names in a message
 def init_parts(model: torch.nn.Module, table: Mapping[str, str] | None, folder: Path) -> Iterator[str]:
     """Copy parameters into `model`; yields what to tell the user. `folder` is this system's experiment."""
     for part, (path, source_part) in init_sources(table, folder).items():
-        yield init_part(model, part, path, source_part)
+        yield init_part(model, part, path, source_part, folder)
     frozen = {name.split(".")[0] for name, parameter in model.named_parameters() if not parameter.requires_grad}
     known = {part.split(".")[0] for part in table or ()} | {*getattr(model, "composed_of", ())}
     for part in sorted(frozen - known):
         yield f"WARNING: {part} does not learn and `init:` takes it from nowhere, so parts of it stay random"
 
 
-def init_part(model: torch.nn.Module, part: str, path: Path, source_part: str | None) -> str:
+def init_part(model: torch.nn.Module, part: str, path: Path, source_part: str | None, folder: Path) -> str:
     """Copy what has the same name and shape below `part`; a wrong shape or nothing at all is an error."""
     own = {name: value for name, value in model.state_dict().items() if is_below(name, part)}
     if not own:
@@ -37,6 +38,8 @@ def init_part(model: torch.nn.Module, part: str, path: Path, source_part: str | 
         source_part = part.partition(".")[2] if is_peer else part
     theirs = {moved(n, source_part, part): v for n, v in load_state(path).items() if is_below(n, source_part)}
     common = [name for name in own if name in theirs]
+    rows = {name: len(theirs[name]) for name in common if theirs[name].dim()}
+    check_subwords(part, rows, path, folder)
     for name in common:
         if own[name].shape != theirs[name].shape:
             raise TrainError(
