@@ -1,12 +1,13 @@
 """Delays beside hypotheses become scores, table columns and SimulEval's log."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from espnet_ext import score
-from espnet_ext.infra.files import read_table
+from espnet_ext.infra.files import read_table, write_table
 from espnet_ext.infra.languages import count_units, text_unit
 from tests.support.fake_results import COMMON, make_fake_results
 
@@ -93,3 +94,40 @@ def test_spaces_are_no_units(text: str, unit: str, count: int) -> None:
 
 def test_a_language_without_spaces_is_counted_in_characters() -> None:
     assert [text_unit(lang) for lang in ("de", "zh", "ja", "zh-CN")] == ["word", "char", "char", "char"]
+
+
+def test_of_several_references_the_mean_length_counts(results: Path) -> None:
+    data = results / "data" / "test"
+    write_table(data / "text.de.1", [(key, f"{text} und mehr davon") for key, text in read_table(data / "text.de")])
+    score.main([*COMMON, "--samples", "10"])
+    scores = json.loads((results / "exp/e2e/test/scores.json").read_text())["scores"]["st"]
+    assert scores["al"]["signature"].startswith("nrefs:2|") and scores["bleu"]["signature"].startswith("nrefs:2|")
+    lengths = [len(text.split()) for _, text in read_table(data / "text.de")]
+    assert scores["length_ratio"]["reference_units"] == pytest.approx(sum(lengths) + 1.5 * len(lengths), abs=1)
+
+
+def test_references_that_are_cut_otherwise_give_no_latency(results: Path, capsys) -> None:
+    (results / "data/test/text.de").rename(results / "data/test/reference.de")
+    score.main([*COMMON, "--samples", "10", "--results", "RESULTS.md"])
+    assert "al" not in json.loads((results / "exp/e2e/test/scores.json").read_text())["scores"]["st"]
+    assert "reference.de: is cut otherwise than the utterances, so no latency is given" in capsys.readouterr().err
+
+
+def test_latency_over_seeds_has_mean_spread_and_p(results: Path) -> None:
+    exp = results / "exp"
+    for seed in (5, 9):
+        for system in ("asr", "mt", "pipeline", "e2e", "multitask"):
+            shutil.copytree(exp / system, exp / f"seed{seed}" / system)
+            decode = exp / f"seed{seed}" / system / "test/decode.json"
+            decode.write_text(json.dumps(json.loads(decode.read_text()) | {"seed": seed}))
+    waits = {"exp": 1, "seed5": 2, "seed9": 2}
+    for folder, wait in list(waits.items())[1:]:
+        add_delays(results, f"{folder}/e2e", wait)
+    score.main([*COMMON, "--seeds", "1 5 9", "--samples", "50", "--results", "RESULTS.md"])
+    found = json.loads((exp / "seeds.test.json").read_text())["streams"]["st"]["al"]
+    row = found["systems"]["e2e"]
+    assert row["scores"][0] < row["scores"][1] == row["scores"][2] and row["sd"] > 0
+    assert "pipeline" not in found["systems"] and found["wins"]["e2e"]["multitask"] == 3
+    assert 0 < found["p"]["e2e"]["multitask"] < 1 and found["signature"].startswith("nrefs:1|")
+    part = (results / "RESULTS.md").read_text().partition("over 3 seeds")[2]
+    assert "| ST AL | ST LAAL | ST CW | ST length ratio |" in part

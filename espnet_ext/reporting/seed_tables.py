@@ -10,6 +10,7 @@ from espnet_ext.reporting.tables import (
     Row,
     Table,
     figure,
+    latency_columns,
     origins,
     score_cells,
     score_columns,
@@ -37,6 +38,7 @@ def seed_tables(where: Experiments, seeds: list[int], systems: list[str], test_s
     """Mean and standard deviation of every system; then the differences of every two."""
     comparison = read_seeds(where, seeds, systems, test_set)["streams"]
     columns = [(stream, m) for stream, m in score_columns(where.src_lang) if stream in comparison]
+    columns += latency_columns(comparison)
     letters = dict(zip(systems, "abcdefghijklmnopqrstuvwxyz", strict=False))
     names = [f"{stream.upper()} {METRIC_NAMES[metric]}" for stream, metric in columns]
     title = f"{test_set}, over {len(seeds)} seeds"

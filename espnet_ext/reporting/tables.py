@@ -76,6 +76,10 @@ def score_columns(src_lang: str) -> list[tuple[str, str]]:
     return [*(("asr", metric) for metric in errors), ("st", "bleu"), ("st", "chrf"), ("mt", "bleu")]
 
 
+def latency_columns(comparison: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(s, name) for s in ("st", "mt") for name in LATENCY_COLUMNS if name in comparison.get(s, {})]
+
+
 def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
     results = {system: read_result(where, system, test_set) for system in systems}
     comparison = read_significance(where, systems, test_set)["streams"]
@@ -87,7 +91,7 @@ def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
         for stream, metric in score_columns(where.src_lang)
         if any(stream in result["scores"] for result in results.values())
     ]
-    columns += [(s, name) for s in ("st", "mt") for name in LATENCY_COLUMNS if name in comparison.get(s, {})]
+    columns += latency_columns(comparison)
     table = Table(test_set, ["System", *(f"{s.upper()} {METRIC_NAMES[m]}" for s, m in columns)], [])
     table.header += ["Parameters", "Training", "Utterances/s"]
     different = unlike(results)

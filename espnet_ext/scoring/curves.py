@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from espnet_ext.infra.files import write_json
-from espnet_ext.infra.languages import count_units
 from espnet_ext.infra.stamps import Stamp
 from espnet_ext.infra.streams import STREAMS
-from espnet_ext.scoring.latency_metrics import Writing, make_latency_metrics, make_subword_metrics
+from espnet_ext.scoring.latency_metrics import Writing, make_latency_metrics, make_subword_metrics, mean_lengths
 from espnet_ext.scoring.latency_scores import delays_file, read_delays
 from espnet_ext.scoring.matched import Measured, mean_against, point_against
 from espnet_ext.scoring.metrics import Options, make_metric
@@ -117,8 +116,8 @@ def _compare(where: Experiments, curves: list[Curve], test_set: str, stream: str
             unit, *both = read_delays(delays_file(folder, stream), ids, texts)
             writings[curve.name, value] = both
             counts[curve.name, value] = {"bleu": bleu.statistics(texts)}
-    lengths = [count_units(reference, unit) for reference in references[0]]
-    metrics = [make_latency_metrics(unit, lengths), make_subword_metrics(len(ids))]
+    lengths = mean_lengths(references, unit)
+    metrics = [make_latency_metrics(unit, lengths, len(references)), make_subword_metrics(len(ids))]
     for key, kinds in writings.items():
         for made, rows in zip(metrics, kinds, strict=True):
             counts[key] |= {name: metric.statistics(rows) for name, metric in made.items()}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from espnet_ext.infra.languages import count_units
 from espnet_ext.scoring.latency import LAGS, lag
 
 COMPARED_WITH = {  # the length of the even writer
@@ -34,8 +35,8 @@ class Writing:
 class Lateness:
     """The mean of one of LAGS over the utterances; those that have no such figure are left out."""
 
-    def __init__(self, name: str, unit: str, reference_lengths: Sequence[int]) -> None:
-        self.name, self.unit, self.reference_lengths = name, unit, reference_lengths
+    def __init__(self, name: str, unit: str, reference_lengths: Sequence[float], references: int = 1) -> None:
+        self.name, self.unit, self.reference_lengths, self.references = name, unit, reference_lengths, references
 
     def statistics(self, hypotheses: Sequence[Writing]) -> np.ndarray:
         found = [
@@ -58,7 +59,7 @@ class Lateness:
 
     def signature(self, **resampling: int) -> str:
         length = {"length": COMPARED_WITH[self.name]} if self.name in COMPARED_WITH else {}
-        pairs = {"nrefs": 1, **resampling, "unit": self.unit, **length, "empty": "counted"}
+        pairs = {"nrefs": self.references, **resampling, "unit": self.unit, **length, "empty": "counted"}
         return "|".join(f"{key}:{value}" for key, value in pairs.items()) + "|definition:simuleval-1.1.4"
 
 
@@ -73,10 +74,15 @@ class LengthRatio(Lateness):
         return {"hypothesis_units": int(total_K[0]), "reference_units": int(total_K[1])}
 
 
-def make_latency_metrics(unit: str, reference_lengths: Sequence[int]) -> dict[str, Lateness]:
+def mean_lengths(references: Sequence[Sequence[str]], unit: str) -> list[float]:
+    """The length of each utterance's reference: the mean of several, so that none of them is preferred."""
+    return [sum(count_units(text, unit) for text in texts) / len(texts) for texts in zip(*references, strict=True)]
+
+
+def make_latency_metrics(unit: str, reference_lengths: Sequence[float], references: int = 1) -> dict[str, Lateness]:
     """The figures in units of the text: words, or characters where they are not spaced."""
-    metrics = {name: Lateness(name, unit, reference_lengths) for name in LAGS}
-    return metrics | {"length_ratio": LengthRatio("length_ratio", unit, reference_lengths)}
+    metrics = {name: Lateness(name, unit, reference_lengths, references) for name in LAGS}
+    return metrics | {"length_ratio": LengthRatio("length_ratio", unit, reference_lengths, references)}
 
 
 def make_subword_metrics(count: int) -> dict[str, Lateness]:

@@ -15,6 +15,7 @@ from espnet_ext.scoring.latency_metrics import (
     Writing,
     make_latency_metrics,
     make_subword_metrics,
+    mean_lengths,
     warnings,
 )
 from espnet_ext.scoring.significance import Draws, compare_systems
@@ -48,7 +49,7 @@ def read_delays(path: Path, ids: list[str], hypotheses: list[str]) -> tuple[str,
 
 
 def compare_latency(
-    results: dict[str, Path], stream: str, ids: list[str], references: list[str], draws: Draws, hyps: Any
+    results: dict[str, Path], stream: str, ids: list[str], references: list[list[str]], draws: Draws, hyps: Any
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Every latency metric of the systems that have delays: the comparison, and the rows of each system."""
     texts, subwords, unit = {}, {}, "word"
@@ -59,10 +60,10 @@ def compare_latency(
         rows[system] = {"latency_warnings": found} if found else {}
         for warning in found:
             print(f"WARNING: {folder}: {warning}", file=sys.stderr)
-        write_instances(folder / f"simuleval.{stream}", texts[system], hyps[system], references)
-    lengths = [count_units(reference, unit) for reference in references]
+        write_instances(folder / f"simuleval.{stream}", texts[system], hyps[system], references[0])
+    in_units = make_latency_metrics(unit, mean_lengths(references, unit), len(references))
     compared = {}
-    for metrics, writings in ((make_latency_metrics(unit, lengths), texts), (make_subword_metrics(len(ids)), subwords)):
+    for metrics, writings in ((in_units, texts), (make_subword_metrics(len(ids)), subwords)):
         for name, metric in metrics.items():
             compared[name] = _compare(metric, writings, draws)
             for system, row in compared[name].pop("details").items():

@@ -133,9 +133,9 @@ def _score_stream(
         for system in systems:
             row = {**compared[name]["systems"][system], "signature": compared[name]["signature"]}
             scores[system].setdefault(stream, {})[name] = row | metric.details(statistics[system].sum(0))
-    timed = {s: where.result(s, test_set) for s in systems if delays_file(where.result(s, test_set), stream).exists()}
+    timed = with_delays(where, systems, test_set, stream)
     if timed:
-        latency, rows = compare_latency(timed, stream, ids, references[0], draws, hypotheses)
+        latency, rows = compare_latency(timed, stream, ids, references, draws, hypotheses)
         compared |= latency
         for system, found in rows.items():
             scores[system][stream] |= found
@@ -150,6 +150,17 @@ def _score_stream(
             with atomic_open(where.result(system, test_set) / "alignment.asr") as stream_out:
                 stream_out.write(errors.alignment(ids, texts))
     return compared
+
+
+def with_delays(where: Experiments, systems: list[str], test_set: str, stream: str) -> dict[str, Path]:
+    """The results of the systems whose latency can be told."""
+    found = {s: where.result(s, test_set) for s in systems if delays_file(where.result(s, test_set), stream).exists()}
+    first = reference_files(where.data / test_set, where.language(stream))[0]
+    if found and first.name.startswith("reference."):
+        remark = "is cut otherwise than the utterances, so no latency is given: it needs a reference of each"
+        print(f"{first}: {remark}", file=sys.stderr)
+        return {}
+    return found
 
 
 def _result(where: Experiments, system: str, test_set: str, scores: dict[str, Any]) -> dict[str, Any]:

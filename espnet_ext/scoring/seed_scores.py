@@ -13,6 +13,8 @@ import numpy as np
 from espnet_ext.infra.files import write_json
 from espnet_ext.infra.stamps import Stamp
 from espnet_ext.infra.streams import STREAMS
+from espnet_ext.scoring.latency_metrics import Writing, make_latency_metrics, make_subword_metrics, mean_lengths
+from espnet_ext.scoring.latency_scores import delays_file, read_delays
 from espnet_ext.scoring.metrics import LOWER_IS_BETTER, STREAM_METRICS, Metric, Options, make_metric
 from espnet_ext.scoring.results import (
     Experiments,
@@ -21,11 +23,13 @@ from espnet_ext.scoring.results import (
     read_result,
     read_significance,
     score_test_set,
+    with_delays,
 )
 from espnet_ext.scoring.seed_test import TEST, Trained, seed_p
 from espnet_ext.scoring.significance import Draws
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references
 
+Counted = dict[str, tuple[Any, dict[str, list[np.ndarray]]]]  # each metric, and the counts of each system and seed
 LEVEL = 0.05  # of the tests counted over seeds
 
 
@@ -51,6 +55,9 @@ def score_seeds(where: Experiments, seeds: list[int], systems: list[str], test_s
         check_seed(place, seed, systems, test_set)
     inputs = [place.significance(test_set) for place in places]
     inputs += [p.result(s, test_set) / f"hyp.{x}" for p in places for s in systems for x in p.streams(s, test_set)]
+    inputs += [
+        d for p in places for s in systems for x in p.streams(s, test_set) if (d := delays(p, s, test_set, x)).exists()
+    ]
     versions = [version("sacrebleu"), version("jiwer")]
     output = seeds_file(where, test_set)
     settings: dict[str, Any] = {"seeds": seeds, "systems": systems, "options": asdict(options), "p": TEST}
@@ -94,14 +101,55 @@ def _compare_stream(
         for system in systems
     }
     draws = Draws.make(len(ids), options.samples, options.seed)
-    compared = {}
+    counted: Counted = {}
     for name in STREAM_METRICS[stream]:
         metric = make_metric(name, references, options)
         statistics = {system: [metric.statistics(text) for text in each] for system, each in texts.items()}
+        counted[name] = metric, statistics
+    counted |= _latency(places, texts, test_set, stream, ids, references)
+    by_seed = [read_significance(place, systems, test_set)["streams"][stream] for place in places]
+    compared = {}
+    for name, (metric, statistics) in counted.items():
         compared[name] = compare_means(metric, statistics, draws)
-        by_seed = [read_significance(place, systems, test_set)["streams"][stream][name] for place in places]
-        compared[name]["wins"] = count_wins(by_seed, systems, -1 if name in LOWER_IS_BETTER else 1)
+        seeds = [seed[name] for seed in by_seed]
+        compared[name]["wins"] = count_wins(seeds, list(statistics), -1 if name in LOWER_IS_BETTER else 1)
     return compared
+
+
+def _latency(
+    places: list[Experiments],
+    texts: dict[str, list[list[str]]],
+    test_set: str,
+    stream: str,
+    ids: list[str],
+    references: list[list[str]],
+) -> Counted:
+    """Of each figure the systems that have it with every seed."""
+    timed = [set(with_delays(place, list(texts), test_set, stream)) for place in places]
+    unit = "word"
+    written: dict[str, list[list[list[Writing]]]] = {}
+    for system, each in texts.items():
+        if all(system in found for found in timed):
+            written[system] = []
+            for place, text in zip(places, each, strict=True):
+                unit, *both = read_delays(delays(place, system, test_set, stream), ids, text)
+                written[system].append(both)
+    if not written:
+        return {}
+    in_units = make_latency_metrics(unit, mean_lengths(references, unit), len(references))
+    counted: Counted = {}
+    kinds = [{system: [found[kind] for found in each] for system, each in written.items()} for kind in (0, 1)]
+    for metrics, writings in zip((in_units, make_subword_metrics(len(ids))), kinds, strict=True):
+        for name, metric in metrics.items():
+            statistics = {system: [metric.statistics(rows) for rows in each] for system, each in writings.items()}
+            told = {system: each for system, each in statistics.items() if all(x_NK[:, 1].any() for x_NK in each)}
+            if told:
+                counted[name] = metric, told
+    return counted
+
+
+def delays(place: Experiments, system: str, test_set: str, stream: str) -> Path:
+    return delays_file(place.result(system, test_set), stream)
 
 
 def compare_means(metric: Metric, statistics: dict[str, list[np.ndarray]], draws: Draws) -> dict[str, Any]:
