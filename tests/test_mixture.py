@@ -107,6 +107,7 @@ def test_ranks_share_the_batches_of_one(dump: Path, world: int) -> None:
         ((None, None, 2), {"batches": 40}, (0.25, 0.25, 0.5)),
         ((3, 1, 4), {"batches": 7, "temperature": 5.0}, (0.375, 0.125, 0.5)),
         ((), {"temperature": 1e9}, (1 / 3, 1 / 3, 1 / 3)),
+        ((1, 0, 1), {"batches": 10}, (0.5, 0.0, 0.5)),  # a task that is only decoded
     ],
 )
 def test_shares_are_as_they_were_said(dump: Path, weights: Any, mixture: Any, shares: tuple[float, ...]) -> None:

@@ -18,7 +18,7 @@ KEYS = {
     "reads": "speech or text.",
     "src": "The language that is read.",
     "tgt": "The language that is written; of speech recognition the same.",
-    "weight": "Its share of the batches of an epoch, against the other tasks' weights.",
+    "weight": "Its share of the batches of an epoch, against the other tasks' weights; 0: only decoded.",
     "valid": "The set that it is validated on, or a list; null: the recipe's.",
     "tests": "The sets that it is decoded on; null: all test sets of the recipe that have what it reads and writes.",
 }
@@ -72,7 +72,10 @@ def read_tasks(config: Mapping[str, Any]) -> dict[str, Task]:
         raise TaskError(["tasks"], f"{section!r}; expected a section of `name: {{set, reads, src, tgt}}`")
     if config.get("subwords") != "joint":
         raise TaskError(["subwords"], "tasks share one vocabulary; say subwords: joint")
-    return {name: read_task(name, values) for name, values in section.items()}
+    tasks = {name: read_task(name, values) for name, values in section.items()}
+    if all(task.weight == 0 for task in tasks.values()):
+        raise TaskError(["tasks"], "all have weight 0, so nothing is trained; give one of them another weight")
+    return tasks
 
 
 def read_task(name: Any, values: Any) -> Task:
@@ -95,8 +98,8 @@ def read_task(name: Any, values: Any) -> Task:
         if not isinstance(values[key], str):
             raise TaskError((*where, key), f"{values[key]!r} is no code of a language; put it in quotes")
     weight = values.get("weight")
-    if weight is not None and (isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0):
-        raise TaskError((*where, "weight"), f"{weight!r}; expected a number above 0, or leave the task out")
+    if weight is not None and (isinstance(weight, bool) or not isinstance(weight, int | float) or weight < 0):
+        raise TaskError((*where, "weight"), f"{weight!r}; expected a number, 0 for a task that is only decoded")
     sets, valid, tests = (listed(values.get(key), (*where, key)) for key in ("set", "valid", "tests"))
     languages = values["src"], values["tgt"]
     return Task(name, sets or (), values["reads"], *languages, weight, valid or (), tests)

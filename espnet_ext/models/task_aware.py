@@ -183,7 +183,7 @@ class Model(SpeechModel):
                 source = self.source(task, *self.read(task, batch))
                 vectors[task] += self.embedding_of(source, (batch["text"], batch["text_lengths"])).float()
                 ids[task] += batch_ids
-            if all(len(found) >= EXAMPLES for found in ids.values()):
+            if all(len(ids[name]) >= EXAMPLES for name, said in self.tasks.items() if said.weight != 0):
                 break
         for number, task in enumerate(self.streams):
             if vectors[task]:
