@@ -179,7 +179,10 @@ def test_nist_has_four_references_from_every_layout(tmp_path: Path) -> None:
     ("change", "said"),
     [
         (lambda f: (f / "mt05-ref.sgm").unlink(), "no <refset> in mt05_evlset_v0.sgm"),
-        (lambda f: (f / "mt05_evlset_v0.sgm").write_bytes("<srcset>\n<seg>一只猫坐着。</seg>".encode("gb18030")), "not UTF-8"),
+        (
+            lambda f: (f / "mt05_evlset_v0.sgm").write_bytes("<srcset>\n<seg>一只猫坐着。</seg>".encode("gb18030")),
+            "not UTF-8",
+        ),
         (lambda f: (f / "mt05_evlset_v0.sgm").write_text("<srcset>\n<seg id=1> a </seg>\n"), "before the first <doc"),
         (
             lambda f: (f / "mt05_evlset_v0.sgm").write_text('<srcset><doc docid="XIN1"><seg id=1> a </seg></doc>'),
