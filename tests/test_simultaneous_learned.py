@@ -17,7 +17,7 @@ from espnet_ext.simul.rewards import ORDERS, ngrams, prefix_bleu
 from espnet_ext.simul.rules._learned import Texts
 from espnet_ext.simul.rules._policy import returns_to_go
 from espnet_ext.training.history import read_history
-from tests.test_models import batch_of, build
+from tests.test_models import END, FIRST, batch_of, build
 from tests.test_mutual_training import load, run
 from tests.test_simultaneous import STEPS, in_loops, plainly, same, sources, translator
 
@@ -65,6 +65,24 @@ def test_a_learned_rule_decides_alike_in_a_batch_and_in_a_plain_loop(translator,
     assert all(map(same, found, alone)) and all(map(same, found, plain))
     early = [seen < len(text) for text, w in zip(sources(), found) for seen in w.seen]
     assert any(early) and not all(early)
+
+
+@pytest.mark.parametrize("place", [2, 5, 9])
+@pytest.mark.parametrize("name", LEARNED)
+def test_what_a_learned_rule_does_knows_nothing_of_what_comes(translator, name: str, place: int) -> None:
+    """Other words after `place`: what was decided and written before they were seen stays, for several networks."""
+    text = sources()[4]
+    other = text[:place] + [FIRST + (token - FIRST + 3) % (END - FIRST) for token in text[place:]]
+    early, late = 0, 0
+    for seed in range(6):
+        rule = policy(name, seed=seed, hidden=8)
+        with torch.inference_mode():
+            a, b = (in_loops(translator, rule, [x], STEPS[0])[0] for x in (text, other))
+        before = sum(seen <= place for seen in a.seen)
+        assert before == sum(seen <= place for seen in b.seen)
+        assert (a.tokens[:before], a.seen[:before]) == (b.tokens[:before], b.seen[:before])
+        early, late = early + before, late + (not same(a, b))
+    assert early and late  # something was written before, and something after it differs
 
 
 HASTY: dict[str, dict[str, float]] = {"tn": {"d": 0.0, "alpha": 1.0}, "rl": {"cw": 1, "alpha": 1.0}}

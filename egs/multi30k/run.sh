@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 exec ../../utils/st.sh \
-    --systems "mt greedy waitk le tn sl rl" \
+    --systems "mt greedy waitk le sl tn rl" \
     --src_lang en \
     --tgt_lang de \
     --by_pair true \
