@@ -1,6 +1,6 @@
 """The loops of simultaneous translation against a plain one, sentence by sentence: the same outputs, side by side.
 
-    python -m tests.bench.simultaneous [--exp EXP --source TEXT]
+    python -m tests.bench.simultaneous_loops [--exp EXP --source TEXT]
 
 The plain loop is that of tests/test_simultaneous.py: for every token it computes encoder and decoder from nothing.
 `reuse` is the paper's ablation; its other kinds write other words. The translator is that of multi30k if it is trained
@@ -92,7 +92,7 @@ def measured(translator: Any, name: str, texts: list[list[int]], rounds: int) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.simultaneous", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.simultaneous_loops", description=__doc__)
     parser.add_argument("--exp", type=Path, default=RECIPE / "exp/en-de/mt", help="experiment of a translator")
     parser.add_argument("--source", type=Path, default=RECIPE / "data/en-de/val/text.en", help="what it translates")
     parser.add_argument("--sentences", type=int, default=64)
