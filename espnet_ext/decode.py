@@ -18,7 +18,6 @@ from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.infra.files import atomic_open, write_json, write_table
 from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
 from espnet_ext.infra.stamps import Stamp
-from espnet_ext.infra.streams import STREAMS
 from espnet_ext.search import long_inputs
 from espnet_ext.search.options import Hypothesis, SearchOptions
 from espnet_ext.training.errors import TrainError
@@ -47,6 +46,7 @@ class Settings:
     device: str
     src_lang: str | None = None
     engine: str = "own"
+    streams: tuple[str, ...] = ()  # the tasks, of a system that has some
 
 
 @functools.lru_cache(maxsize=1)
@@ -76,8 +76,9 @@ def decode_shard(settings: Settings, path: Path, batches: list[list[int]]) -> No
     from espnet_ext.search.inputs import open_data
 
     experiment, model = load(settings.exp, settings.dtype, settings.device, settings.engine)
-    data = open_data(settings.dump, experiment, settings.src_lang)
+    data = open_data(settings.dump, experiment, settings.src_lang, settings.streams)
     options = model.search_options(settings.search)
+    options = {stream: options[stream] for stream in settings.streams or options}
     seconds, found = 0.0, {}
     for batch in batches:
         keys, tensors = collate([data.item(i) for i in batch])
@@ -113,8 +114,8 @@ def plan(settings: Settings, data: Any, shards: int, bins: int, batch_size: int)
 
 
 def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
-    """Decode all shards that are not there yet, then write the result files."""
-    from espnet_ext.search.inputs import FRAMES, given_inputs, open_data, units_per_second
+    """Decode what is not decoded yet, of tasks those that read the same together, then write the result files."""
+    from espnet_ext.search.inputs import groups
 
     load.cache_clear()  # the experiment may have changed since an earlier call in this process
     experiment, model = load(settings.exp, settings.dtype, settings.device, settings.engine)
@@ -124,9 +125,23 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     if model.inputs == ("src_text",) and not any(settings.dump.glob("text.*")):
         print(f"{settings.dump}: has no text, and {settings.exp.name} reads nothing else: not decoded", file=sys.stderr)
         return
-    data = open_data(settings.dump, experiment, settings.src_lang)
+    parts = groups(settings.dump, experiment)
+    if not parts:
+        print(f"{settings.dump}: {settings.exp.name} has no task for this set: not decoded", file=sys.stderr)
+        write_json(settings.out / "decode.json", {"utterances": 0, "tasks": {}})
+        return
+    found = [decode_part(args, replace(settings, streams=streams), stamp, experiment) for streams in parts]
+    write_results(settings, experiment, found, args)
+
+
+def decode_part(args: argparse.Namespace, settings: Settings, stamp: Stamp, experiment: "Experiment") -> "Part":
+    """All shards that are not there yet of what one input gives."""
+    from espnet_ext.search.inputs import FRAMES, given_inputs, open_data, units_per_second
+
+    model = experiment.model
+    data = open_data(settings.dump, experiment, settings.src_lang, settings.streams)
     shards = args.nj if args.executor == "slurm" else max(args.nj, -(-len(data) // SHARD))
-    name = given_inputs(settings.dump, experiment)[0]
+    name = given_inputs(settings.dump, experiment, settings.streams)[0]
     if remark := long_inputs.say_or_refuse(name, data.keys, data.lengths[:, 0], units_per_second(model, name)):
         print(f"{settings.dump}: {remark}", file=sys.stderr)
     bins = args.batch_bins or BINS[name] * units_per_second(model, name) // FRAMES
@@ -146,46 +161,62 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
         sizes=sizes,
         unit="utt",
     )
-    write_results(settings, experiment, data, [path for _, path, _ in jobs], args)
+    read = [json.loads(path.read_text(encoding="utf-8")) for _, path, _ in jobs]
+    audio = float(data.lengths[:, 0].sum()) / units_per_second(model, name) if name == "speech" else None
+    return Part(read, settings.streams, audio)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What came of one input: its shards, the tasks among them, and the seconds of its audio."""
+
+    shards: list[dict[str, Any]]
+    streams: tuple[str, ...]
+    audio_seconds: float | None
 
 
 def write_results(
-    settings: Settings, experiment: "Experiment", data: Any, paths: list[Path], args: argparse.Namespace
+    settings: Settings, experiment: "Experiment", parts: Sequence[Part], args: argparse.Namespace
 ) -> None:
     """hyp.<stream>, nbest.<stream>.jsonl and decode.json, in the order of ids whatever the shards were."""
     from espnet_ext.scoring.resegment import as_references_are_cut
-    from espnet_ext.search.inputs import given_inputs, units_per_second
     from espnet_ext.simul.delays import write_delays
 
-    shards = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    found = {key: value for shard in shards for key, value in shard["utterances"].items()}
+    shards = [shard for part in parts for shard in part.shards]
+    found: dict[str, dict[str, Any]] = {}
+    for shard in shards:
+        for key, value in shard["utterances"].items():
+            found.setdefault(key, {}).update(value)
     keys, model = sorted(found), experiment.model
-    name = given_inputs(settings.dump, experiment)[0]
-    streams = [stream for stream in model.streams if not keys or stream in found[keys[0]]]
+    named = [stream for part in parts for stream in part.streams]
+    streams = [s for s in model.streams if s in named or (not named and (not keys or s in found[keys[0]]))]
     for stream in streams:
-        lang = STREAMS[stream].of(experiment.config.get("src_lang"), experiment.config.get("tgt_lang"))
+        lang, keys = experiment.language(stream), sorted(key for key in found if stream in found[key])
         texts = as_references_are_cut({key: found[key][stream][0]["text"] for key in keys}, settings.dump, lang)
         write_table(settings.out / f"hyp.{stream}", texts.items())
         with atomic_open(settings.out / f"nbest.{stream}.jsonl") as lines:
             for key in keys:
                 lines.write(json.dumps({"id": key, "nbest": found[key][stream]}, ensure_ascii=False) + "\n")
         write_delays(settings.out / f"delays.{stream}.jsonl", {key: found[key][stream][0] for key in keys})
-    empty = sum(not found[key][stream][0]["text"] for key in keys for stream in streams)
+    empty = sum(not nbest[0]["text"] for of_all in found.values() for nbest in of_all.values())
     if empty:
         print(f"{settings.out}: {empty} hypotheses are empty", file=sys.stderr)
     summary = {
-        "utterances": len(keys),
-        "audio_seconds": float(data.lengths[:, 0].sum()) / units_per_second(model, name) if name == "speech" else None,
+        "utterances": len(found),
+        "audio_seconds": next((part.audio_seconds for part in parts if part.audio_seconds is not None), None),
         "decode_seconds": sum(shard["seconds"] for shard in shards),  # of all jobs together, without loading
         "peak_memory_mb": max((shard["peak_memory_mb"] for shard in shards), default=None),
         "empty": empty,
-        "cut": {stream: sum("cut" in found[key][stream][0] for key in keys) for stream in streams},
+        "cut": {s: sum("cut" in of_all[s][0] for of_all in found.values() if s in of_all) for s in streams},
         "jobs": args.nj,
         "parameters": sum(p.numel() for p in model.parameters()),
         "options": {**settings.search, "dtype": settings.dtype, "device": settings.device, "engine": settings.engine},
         "commit": read_run(settings.exp).get("commit"),
         "seed": experiment.config.get("seed"),
     }
+    if model.tasks:
+        tasks = {stream: model.tasks[stream] for stream in streams}
+        summary["tasks"] = {name: {"kind": t.kind, "src": t.src, "tgt": t.tgt} for name, t in tasks.items()}
     write_json(settings.out / "decode.json", summary)
 
 

@@ -39,16 +39,14 @@ def make_report(options: argparse.Namespace, command: str) -> None:
     from espnet_ext.reporting.payload import build_payload, page_inputs
     from espnet_ext.reporting.seed_tables import seed_tables
     from espnet_ext.reporting.tables import build_table
-    from espnet_ext.scoring.results import Experiments, present
+    from espnet_ext.reporting.task_tables import task_tables
     from espnet_ext.scoring.seed_scores import present_in_all, seeds_file
-    from espnet_ext.scoring.texts import with_references
+    from espnet_ext.scoring.task_results import find_results
 
-    options.test_sets = with_references(options.data, options.test_sets)
-    if not options.test_sets:
+    where, systems = find_results(options)
+    if not systems:
         print(f"{options.out}: nothing is scored, so there is nothing to show", file=sys.stderr)
         return
-    where = Experiments(options.exp, options.data, options.src_lang, options.tgt_lang)
-    systems = {t: present(where, options.systems, t, options.allow_missing) for t in options.test_sets}
     inputs = page_inputs(where, systems) + sorted(PAGE.iterdir())
     if len(options.seeds) > 1:
         inputs += [path for path in (seeds_file(where, test_set) for test_set in systems) if path.exists()]
@@ -60,11 +58,12 @@ def make_report(options: argparse.Namespace, command: str) -> None:
     if options.attention:
         _add_attention(options, payload)
     tables = []
-    for test_set in options.test_sets:
+    for test_set in systems:
         tables.append(build_table(where, systems[test_set], test_set))
         if len(options.seeds) > 1:
             common = present_in_all(where, options.seeds, systems[test_set], test_set, options.allow_missing)
             tables += seed_tables(where, options.seeds, common, test_set)
+    tables = [*task_tables(where, systems), *tables]
     with stamp.making(), atomic_open(options.out) as stream:
         write_page(stream, _words(options, payload, command), tables, payload, _clips(options.data, payload))
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB; open it in a browser", file=sys.stderr)

@@ -43,23 +43,24 @@ def score(options: argparse.Namespace, command: str) -> None:
     from espnet_ext.reporting.curve_tables import write_curve_page
     from espnet_ext.reporting.seed_tables import seed_tables
     from espnet_ext.reporting.tables import as_markdown, as_text, build_table
+    from espnet_ext.reporting.task_tables import task_tables
     from espnet_ext.scoring.curves import read_curves, write_curves
     from espnet_ext.scoring.metrics import Options
-    from espnet_ext.scoring.results import Experiments, present, score_test_set
+    from espnet_ext.scoring.results import score_test_set
     from espnet_ext.scoring.seed_scores import present_in_all, score_seeds
-    from espnet_ext.scoring.texts import with_references
+    from espnet_ext.scoring.task_results import find_results
 
-    where = Experiments(options.exp, options.data, options.src_lang, options.tgt_lang)
+    where, found = find_results(options)
     metrics = Options(**{name: getattr(options, name) for name in Options.__dataclass_fields__})
     tables = []
-    for test_set in with_references(options.data, options.test_sets):
-        systems = present(where, options.systems, test_set, options.allow_missing)
+    for test_set, systems in found.items():
         score_test_set(where, systems, test_set, metrics)
         tables.append(build_table(where, systems, test_set))
         if len(options.seeds) > 1:
-            systems = present_in_all(where, options.seeds, systems, test_set, options.allow_missing)
-            score_seeds(where, options.seeds, systems, test_set, metrics)
-            tables += seed_tables(where, options.seeds, systems, test_set)
+            common = present_in_all(where, options.seeds, systems, test_set, options.allow_missing)
+            score_seeds(where, options.seeds, common, test_set, metrics)
+            tables += seed_tables(where, options.seeds, common, test_set)
+    tables = [*task_tables(where, found), *tables]
     curves = {t: read_curves(where, t) for t in options.test_sets if write_curves(where, options.systems, t, metrics)}
     for table in tables:
         print(as_text(table) + "\n")

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from espnet_ext.data.tasks import TaskError, read_tasks
+from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.scoring.arguments import seed_list
+from espnet_ext.train import split_changes
+from espnet_ext.training.config import planned
 
 JOINED = "\x1f"  # parts the words that st.sh gives as one argument
 
@@ -45,6 +49,8 @@ class Recipe:
     scoring: tuple[str, ...]
     tables: Path
     page: Path
+    data: Path = Path("data")
+    jobs: tuple[str, ...] = ()
 
     def all_seeds(self) -> list[Any]:
         return self.seeds or [None]
@@ -67,6 +73,24 @@ class Recipe:
         arguments = (f"conf/{system}.yaml", str(folder), *self.training, *changes)
         return Command(7, title, self.launch, "train", arguments)
 
+    def derive(self, system: str, seed: int | None) -> Iterator[Command]:
+        """The sets that a system's training asks for, made of others."""
+        if self.config(system, seed).get("derived"):
+            places = ("--data", str(self.data), "--dump", str(self.dump), "--exp", str(self.exp))
+            changes = [word for change in split_changes(self.set) for word in ("--set", change)] if self.set else []
+            arguments = (f"conf/{system}.yaml", *places, *self.jobs, *changes)
+            yield Command(7, f"derive sets of {system}", ("python3",), "data.derive", arguments)
+
+    def config(self, system: str, seed: int | None = None) -> dict[str, Any]:
+        """What its YAML says, with the changes."""
+        changes = [one for change in self.changes(seed) for one in split_changes(change)]
+        return planned(Path("conf") / f"{system}.yaml", changes)
+
+    def task_sets(self, *systems: str) -> list[str]:
+        """The test sets that tasks of systems (of all, if none is given) name, and run.sh does not."""
+        tasks = [task for system in systems or self.systems for task in read_tasks(self.config(system)).values()]
+        return [s for s in dict.fromkeys(s for t in tasks for s in t.tests or ()) if s not in self.test_sets]
+
     def decode(self, folder: Path, test_set: str, seed: int | None) -> Command:
         title = f"decode {test_set} with {folder.name}" + (f" of seed {seed}" if seed is not None else "")
         return Command(8, title, ("python3",), "decode", (str(folder), f"{self.dump}/{test_set}", *self.decoding))
@@ -81,6 +105,7 @@ class Recipe:
 
     def _results(self, exp: Path, systems: list[str]) -> list[str]:
         names = [str(exp), "--systems", " ".join(systems), "--test_sets", " ".join(self.test_sets), *self.results]
+        names += ["--task_sets", " ".join(more)] if (more := self.task_sets()) else []
         return names + (["--seeds", " ".join(map(str, self.seeds))] if self.seeds else [])
 
     def share(self, system: str, seed: int) -> Iterator[Command]:
@@ -96,10 +121,12 @@ class Recipe:
             if self.is_shared(seed, system):
                 yield from self.share(system, seed)
             else:
+                yield from self.derive(system, seed)
                 yield self.train(system, self.place(seed) / system, seed)
         for seed, system in each:
             if not self.is_shared(seed, system):
-                yield from (self.decode(self.place(seed) / system, name, seed) for name in self.test_sets)
+                sets = [*self.test_sets, *self.task_sets(system)]
+                yield from (self.decode(self.place(seed) / system, name, seed) for name in sets)
         yield self.score(self.exp, self.systems, self.tables)
         yield self.report()
 
@@ -109,11 +136,12 @@ def recipe_parser(command: str, description: str | None) -> argparse.ArgumentPar
     parser = argparse.ArgumentParser(f"python -m espnet_ext.{command}", description=description)
     for name in ("exp", "dump", "tables", "page"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=Path("data"))
     for name in ("systems", "once", "test_sets"):
         parser.add_argument(f"--{name}", type=str.split, default=[])
     parser.add_argument("--seeds", type=seed_list, default=[])
     parser.add_argument("--set", default="")
-    for name in ("launch", "training", "decoding", "results", "scoring"):
+    for name in ("launch", "training", "decoding", "results", "scoring", "jobs"):
         parser.add_argument(f"--{name}", type=lambda text: tuple(text.split(JOINED)) if text else (), default=())
     return parser
 
@@ -124,9 +152,10 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 
 def main(argv: Sequence[str]) -> None:
     recipe = recipe_of(recipe_parser("stages", __doc__).parse_args(argv))
-    for command in recipe.commands():
-        words = (str(command.stage), command.title, *command.words)
-        sys.stdout.write("\0".join((str(len(words)), *words)) + "\0")
+    with one_line_errors("stages", TaskError):
+        for command in recipe.commands():
+            words = (str(command.stage), command.title, *command.words)
+            sys.stdout.write("\0".join((str(len(words)), *words)) + "\0")
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ def plan(
                 yield recipe.train(system, folder / variant.name, seed, variant.change), folder, [(variant, seed)]
     for seed, folder in folders.items():
         prepared = [(variant, seed) for variant in untrained]
-        for test_set in recipe.test_sets:
+        for test_set in [*recipe.test_sets, *recipe.task_sets()]:
             for variant in variants:
                 yield recipe.decode(folder / variant.name, test_set, seed), folder, prepared
                 prepared = []
@@ -257,13 +257,13 @@ def write_results(one: Sweep, command: str) -> None:
     """SWEEP-<name>.md and .png, beside the recipe's RESULTS.md."""
     from espnet_ext.reporting.sweep_tables import sweep_plot, sweep_tables
     from espnet_ext.reporting.tables import as_markdown, as_text
-    from espnet_ext.scoring.results import Experiments
+    from espnet_ext.scoring.task_results import find_results
 
     recipe, variants, top, key = one.recipe, one.variants, one.top, one.key
     given = score.parse(list(recipe.score(top, [v.name for v in variants], recipe.tables).arguments))
-    where = Experiments(top, given.data, given.src_lang, given.tgt_lang)
+    where, found = find_results(given)
     values = {variant.name: variant.value for variant in variants}
-    tables = sweep_tables(where, given.seeds, values, given.test_sets, short(key))
+    tables = sweep_tables(where, given.seeds, values, list(found), short(key))
     out = given.results.with_name(given.results.name.replace("RESULTS", f"SWEEP-{one.name}"))
     picture = out.with_name(f"{out.name.removesuffix('.md')}.png")
     sweep_plot(picture, tables, short(key))

@@ -58,6 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
     for name in KINDS:
         text = f"also write subtitles to DIR/<name of FILE>.<language>.{name}"
         parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=text)
+    parser.add_argument("--task", help="of a system with tasks: the one to do; default: those that read as its first")
     parser.add_argument("--beam", type=int, help="hypotheses in the search; default: as the system's configuration")
     parser.add_argument("--batch_size", type=int, default=16, help="pieces decoded at once (16)")
     parser.add_argument(
@@ -70,9 +71,8 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     args = make_parser().parse_args(arguments)
     try:
-        translator = Translator(
-            args.exp, beam=args.beam, batch_size=args.batch_size, longest=args.longest, device=args.device
-        )
+        names = ("beam", "batch_size", "longest", "device", "task")
+        translator = Translator(args.exp, **{name: getattr(args, name) for name in names})
     except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f"error: {error}")
     writers = [Subtitles(folder, kind) for kind in KINDS if (folder := getattr(args, kind))]

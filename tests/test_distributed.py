@@ -11,6 +11,7 @@ import torch
 from espnet_ext import train
 from espnet_ext.training.history import read_history
 from tests.support.tiny_train import PARTS, arguments, make_dumps, write_config
+from tests.support.toy_tasks import make_task_dumps
 
 ROOT = Path(__file__).parent.parent
 NO_DROPOUT = {"dropout_rate": 0.0, "positional_dropout_rate": 0.0, "self_attention_dropout_rate": 0.0}
@@ -65,3 +66,28 @@ def test_two_processes_interrupted_once_give_the_losses_of_one(tmp_path):
         torch.testing.assert_close(states[1][key], states[0][key], rtol=1e-2, atol=1e-3, msg=key)
     rngs = torch.load(tmp_path / "exp" / "two" / "checkpoint.pth", weights_only=True)["rngs"]
     assert len(rngs) == 2 and not torch.equal(rngs[0]["torch"], rngs[1]["torch"])
+
+
+def test_two_processes_learn_tasks_as_one_does(tmp_path):
+    """A batch of text leaves the convolutions of speech without a gradient."""
+    quiet = {"dropout_rate": 0.0, "positional_dropout_rate": 0.0, "attention_dropout_rate": 0.0}
+    make_task_dumps(
+        tmp_path,
+        model="task_aware",
+        encoder_conf={"output_size": 32, "input_layer": "conv1d8", **PARTS, **quiet},
+        decoder_conf={**PARTS, **NO_DROPOUT, "src_attention_dropout_rate": 0.0},
+        mixture={"batches": 12, "temperature": 2},
+        max_epoch=1,
+        greedy_every=0,
+    )
+    config = tmp_path / "conf" / "toy_tasks.yaml"
+    for name in ("one", "two"):
+        (tmp_path / "conf" / f"{name}.yaml").write_text(config.read_text())
+    train.main(arguments(tmp_path, "one"))
+    run = torchrun(arguments(tmp_path, "two"))
+    assert run.returncode == 0, run.stderr[-3000:]
+    (one,), (two,) = (read_history(tmp_path / "exp" / name / "history.jsonl") for name in ("one", "two"))
+    assert one["train"].keys() == two["train"].keys() >= {"loss_asr", "loss_st", "loss_mt"}
+    for phase in ("train", "valid"):
+        for key, value in one[phase].items():
+            assert two[phase][key] == pytest.approx(value, rel=TOLERANCE, abs=1e-3), key

@@ -144,6 +144,14 @@ def test_stretches_join_without_a_gap() -> None:
     assert [Mixture.of([7, 3], [None, None], {"batches": 5}).quota_I] == [(Fraction(7, 2), Fraction(3, 2))]
 
 
+@pytest.mark.parametrize("weights", [(0, None, None), (0, 7, 10)])
+def test_a_task_of_weight_0_is_left_out(weights: Any) -> None:
+    """The rest is as if it were not there, so an epoch has the batches of the rest."""
+    mixture = Mixture.of([100, 7, 10], weights)
+    assert mixture.quota_I == (0, 7, 10)
+    assert {stretch.task for stretch in mixture.stretches(1)} == {1, 2}
+
+
 def test_validation_is_one_pass_task_by_task(dump: Path) -> None:
     factory = make_factory(dump, (1, 1, 9), shuffle=False, mixture={"batches": 3})
     assert factory.task_of(1).tolist() == sorted(factory.task_of(1).tolist())

@@ -54,6 +54,16 @@ def test_ten_kills_change_no_bit(tmp_path):
     assert not list((tmp_path / "killed").glob(".*.tmp"))
 
 
+def test_kills_change_no_bit_of_a_training_of_tasks(tmp_path):
+    command = [sys.executable, "-m", "tests.support.kill_and_resume", str(tmp_path), "5", "2", "tasks"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    root = Path(__file__).parent.parent
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:] + (tmp_path / "killed.log").read_text()[-3000:]
+    assert (tmp_path / "killed.log").read_text().count("resumed at") >= 2
+    assert_same_run(tmp_path / "undisturbed", tmp_path / "killed")
+
+
 class InterruptedFactory(ToyFactory):
     """Sends this process a signal in the middle of an epoch, as Slurm does before it preempts."""
 

@@ -26,7 +26,7 @@ exec ../../utils/st.sh --systems "one two" --test_sets "test other" -- "$@"
 
 # Says what to run as it is; else writes its arguments to calls; fails or sleeps if a file says at which argument.
 PLANS = f"""#!/usr/bin/env bash
-if [ "$2" = espnet_ext.stages ]; then PYTHONPATH={ROOT} exec {sys.executable} "$@"; fi
+if [[ $2 =~ ^espnet_ext.(stages|sets)$ ]]; then PYTHONPATH={ROOT} exec {sys.executable} "$@"; fi
 """
 PYTHON = (
     PLANS

@@ -98,7 +98,7 @@ def test_a_failed_build_leaves_the_old_index_whole(tmp_path: Path, monkeypatch: 
         index(tmp_path, {"u1": "new"})
     monkeypatch.undo()
     assert TextIndex(found.folder)[0] == "old"
-    assert {path.name for path in found.folder.parent.iterdir()} == {"text.de", ".text.de.made_from"}
+    assert {path.name for path in found.folder.parent.iterdir()} == {"text.de", ".text.de.made_from", "about.json"}
     assert index(tmp_path, {"u1": "new"})[0] == "new"  # the old stamp does not hide that work is left
 
 

@@ -64,6 +64,19 @@ given_sets=($train_set $valid_set $test_sets $more_text)
 train=$train_set${augment:+_augmented}
 # shellcheck disable=SC2206
 speech_sets=($train $valid_set $test_sets)
+# shellcheck disable=SC2206
+training_sets=($train_set $more_text)
+text_set=$mt_train_set
+mapfile -t named < <(python3 -m espnet_ext.sets --systems "$systems" --set "$set")
+wait $! || exit # what the configurations of systems name: training sets, all sets, vocabularies (docs/tasks.md)
+for name in ${named[0]-}; do
+    [[ " ${training_sets[*]} $train " == *" $name "* ]] || training_sets+=("$name")
+done
+for name in ${named[1]-}; do
+    [[ " ${given_sets[*]} $train " == *" $name "* ]] || given_sets+=("$name")
+    [[ " ${speech_sets[*]} " == *" $name "* ]] || speech_sets+=("$name")
+    [ "$name" != "$mt_train_set" ] || text_set=
+done
 resampling=()
 [ "$resample" = false ] || resampling=(--resample)
 jobs=(--nj "$nj" --executor "$executor")
@@ -109,6 +122,7 @@ recipe=(
     --exp="$exp" --systems="$systems" --seeds="$seeds" --once="$once" --test_sets="$test_sets" --dump="$dump" --set="$set"
     --launch="$(joined "${launch[@]}")" --training="$(joined "${training[@]}")" --scoring="$(joined "${scoring[@]}")"
     --decoding="$(joined --device "$device" "${jobs[@]}" "${search[@]}")" --results="$(joined --data "$data" "${langs[@]}")"
+    --data="$data" --jobs="$(joined "${jobs[@]}")"
     --tables="${pages}RESULTS${pair:+.$pair}.md" --page="${pages}report${pair:+.$pair}.html"
 )
 
@@ -122,7 +136,7 @@ fi
     stage 1 "prepare corpus" python3 local/data.py "$data" "${corpus_args[@]}" $data_args
 
     stage 2 "check data" python3 -m espnet_ext.data.check "${given_sets[@]/#/$data/}" --nj "$nj" "${resampling[@]}" \
-        --training "$data/$train_set" ${more_text:+"$data/$more_text"}
+        --training "${training_sets[@]/#/$data/}"
 
     if [ -n "$augment" ]; then
         stage 3 "augment" python3 -m espnet_ext.data.augment "$data/$train_set" "$data/$train" --with $augment "${jobs[@]}"
@@ -134,9 +148,10 @@ fi
 
     stage 5 "sub-words" python3 -m espnet_ext.data.subwords "$dump/subwords" --joint --langs "$src_lang" "$tgt_lang" \
         --data "$data/$train_set" ${more_text:+--extra_data "$data/$more_text"} \
-        --type "$subword_type" ${joint_subword_type:+--joint_type "$joint_subword_type"} "${subword_size[@]}"
+        --type "$subword_type" ${joint_subword_type:+--joint_type "$joint_subword_type"} "${subword_size[@]}" \
+        ${named[2]:+--universal ${named[2]-}}
 
-    for name in "${speech_sets[@]}" $mt_train_set; do
+    for name in "${speech_sets[@]}" $text_set; do
         stage 6 "text index of $name" python3 -m espnet_ext.data.text "$data/$name" "$dump/$name"
     done
 }

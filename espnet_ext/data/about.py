@@ -53,3 +53,11 @@ def read_about(folder: str | Path) -> About:
         return About(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: not what was written ({error}); delete it, and it is found from the files") from None
+
+
+def hand_on(data: Path, dump: Path) -> None:
+    """Let a dump directory say what its data directory does."""
+    found = asdict(read_about(data))
+    path = dump / NAME
+    if not path.exists() or json.loads(path.read_text(encoding="utf-8")) != found:
+        write_json(path, found)

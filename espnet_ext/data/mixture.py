@@ -37,14 +37,16 @@ class Mixture:
     ) -> "Mixture":
         """`passes` are the batches of one pass of each task, `conf` the section `mixture:`.
 
-        Weights are shares of an epoch; where no task has one, the shares are as passes ** (1 / temperature).
+        Weights are shares of an epoch; where no task has one, the shares are as passes ** (1 / temperature). A task of
+        weight 0 is left out of all this.
         """
         conf = {"temperature": 1.0, "batches": None, **(conf or {})}
         if any(weights):
             parts = [exact(1.0 if weight is None else weight) for weight in weights]
         else:
-            parts = [exact(size ** (1 / conf["temperature"])) for size in passes]
-        batches = conf["batches"] or sum(passes)
+            natural = [exact(size ** (1 / conf["temperature"])) for size in passes]
+            parts = [Fraction(0) if weight == 0 else part for part, weight in zip(natural, weights, strict=True)]
+        batches = conf["batches"] or sum(size for size, part in zip(passes, parts, strict=True) if part)
         return cls(tuple(batches * part / sum(parts) for part in parts), tuple(passes))
 
     def stretches(self, epoch: int) -> list[Stretch]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.data.sampling import BpeSampler, UnigramSampler
-from espnet_ext.data.vocabulary import vocabulary_of
+from espnet_ext.data.vocabulary import Vocabulary
 from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.infra.files import atomic_folder, read_table
 from espnet_ext.infra.languages import is_spaced
@@ -99,21 +99,6 @@ class Subwords:
             for name in ("model.spm", "tokens.txt"):
                 shutil.copyfile(self.folder / name, copy / name)
         return Path(folder) / self.name
-
-
-def own_subwords(folder: Path, config: dict[str, Any]) -> tuple[Any, Any]:
-    """The sub-words of the transcript and of the translation, from an experiment's copies; None where it has none."""
-    if vocabulary := vocabulary_of(config):
-        universal = Subwords(folder / "subwords" / vocabulary.name)
-        return universal, universal
-    langs = config["src_lang"], config["tgt_lang"]
-    joint = "-".join(sorted({lang for lang in langs if lang}))
-    names = [joint if config["subwords"] == "joint" else lang for lang in langs]
-    source, target = (
-        Subwords(folder / "subwords" / name) if name and (folder / "subwords" / name).exists() else None
-        for name in names
-    )
-    return source, target
 
 
 def _spaced(text: str) -> str:
@@ -243,17 +228,17 @@ def thinned(paths: Sequence[Path], limit: int = SENTENCES) -> Iterator[str]:
             number += 1
 
 
-def make(folder: Path, data: Sequence[Path], langs: Sequence[str], args: argparse.Namespace) -> None:
-    """One model over the text of `langs`, unless it is there already."""
+def make(folder: Path, data: Sequence[Path], langs: Sequence[str], args: argparse.Namespace, name: str = "") -> None:
+    """One model over the text of `langs`, unless it is there already; `name` is its own, if it has one."""
     langs = sorted(langs)
-    joint = len(langs) > 1
+    joint = len(langs) > 1 or bool(name)
     size = args.joint_vocab_size or args.vocab_size if joint else args.vocab_size
     kind = args.joint_type or args.type if joint else args.type
     paths = [path for lang in langs for d in data if (path := d / f"text.{lang}").exists()]
     missing = [lang for lang in langs if not any((d / f"text.{lang}").exists() for d in data)]
     if missing:
         raise FileNotFoundError(f"no text.{missing[0]} in {', '.join(map(str, data))}; is --langs right?")
-    output = folder / "-".join(langs)
+    output = folder / (name or "-".join(langs))
     settings = {"type": kind, "size": size, "coverage": args.character_coverage, "langs": langs}
     stamp = Stamp(output, paths, **settings)
     if stamp.is_current():
@@ -263,7 +248,7 @@ def make(folder: Path, data: Sequence[Path], langs: Sequence[str], args: argpars
             train(temporary, thinned(paths), langs, size, kind, args.character_coverage)
         except ValueError as error:
             message = str(error).replace(str(temporary), str(output))
-            if len(langs) > 1:
+            if joint:
                 message = message.replace("--vocab_size", "--joint_vocab_size")
             raise ValueError(message) from None
     lines = sum(1 for path in paths for _ in read_table(path))
@@ -277,18 +262,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--extra_data", type=Path, nargs="*", default=[], help="more of them, such as text-only data")
     parser.add_argument("--langs", nargs="+", required=True, help="languages; each gets a model of its own")
     parser.add_argument("--joint", action="store_true", help="make one model over all languages too")
+    parser.add_argument(
+        "--universal", nargs="*", default=[], metavar="LANGS:SETS", help="vocabularies of tasks: de,en:train,mt_train"
+    )
     parser.add_argument("--vocab_size", type=int, help="tokens, special ones included (char: all characters)")
     parser.add_argument("--joint_vocab_size", type=int, help="tokens of the joint model, if not VOCAB_SIZE")
     parser.add_argument("--type", choices=TYPES, default="unigram")
     parser.add_argument("--joint_type", choices=TYPES, help="of the joint model, if not TYPE")
     parser.add_argument("--character_coverage", type=float, default=1.0, help="share of the text not to be <unk>")
     args = parser.parse_args(arguments)
+    universal = [words.partition(":") for words in args.universal]
     groups = [[lang] for lang in dict.fromkeys(args.langs)]
     if args.joint and len(groups) > 1:
         groups.append(list(dict.fromkeys(args.langs)))
     with one_line_errors("subwords", ValueError):
         for langs in groups:
             make(args.folder, [*args.data, *args.extra_data], langs, args)
+        for some, _, sets in universal:
+            found = Vocabulary(tuple(some.split(",")), tuple(sets.split(",")))
+            make(args.folder, [args.data[0].parent / name for name in found.sets], found.langs, args, found.name)
 
 
 if __name__ == "__main__":

@@ -72,10 +72,17 @@ def read_tasks(config: Mapping[str, Any]) -> dict[str, Task]:
         raise TaskError(["tasks"], f"{section!r}; expected a section of `name: {{set, reads, src, tgt}}`")
     if config.get("subwords") != "joint":
         raise TaskError(["subwords"], "tasks share one vocabulary; say subwords: joint")
-    tasks = {name: read_task(name, values) for name, values in section.items()}
-    if all(task.weight == 0 for task in tasks.values()):
+    # null takes out what --set or the YAML does not want of base.yaml
+    tasks = {name: read_task(name, values) for name, values in section.items() if values is not None}
+    if tasks and all(task.weight == 0 for task in tasks.values()):
         raise TaskError(["tasks"], "all have weight 0, so nothing is trained; give one of them another weight")
     return tasks
+
+
+def names_of_sets(config: Mapping[str, Any]) -> list[str]:
+    """All sets that tasks train on, are validated on or are decoded on by name."""
+    tasks = read_tasks(config).values()
+    return list(dict.fromkeys(name for task in tasks for name in (*task.sets, *task.valid, *(task.tests or ()))))
 
 
 def read_task(name: Any, values: Any) -> Task:

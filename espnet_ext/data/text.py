@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from espnet_ext.data import read_datadir
+from espnet_ext.data import about, read_datadir
 from espnet_ext.data.subwords import Subwords
 from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.infra.files import atomic_folder, write_json
@@ -224,15 +224,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("data", type=Path, help="data directory with text.<lang> files")
     parser.add_argument("dump", type=Path, help="dump directory; each language goes to DUMP/text.<lang>")
     args = parser.parse_args(arguments)
-    tables = [path for path in read_datadir.tables(args.data) if path.name.startswith(read_datadir.TEXTS)]
+    tables = read_datadir.texts(args.data)
     if not tables and (args.data / "wav.scp").exists():
+        about.hand_on(args.data, args.dump)
         print(f"{args.data}: no text.<lang> here, nothing to index: it can be decoded only", file=sys.stderr)
         return
     if not tables:
         sys.exit(f"error: {args.data}: no text.<lang> here; nothing to index")
-    with one_line_errors("text index"):
+    with one_line_errors("text index", ValueError):
         for table in tables:
             update(table, args.dump / table.name.replace("reference.", "text.", 1))
+        about.hand_on(args.data, args.dump)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import yaml
 
-from espnet_ext.data.subwords import own_subwords
+from espnet_ext.data.own_subwords import own_subwords
 from espnet_ext.espnet import read_experiment
 from espnet_ext.espnet.task import STTask, default_config
 from espnet_ext.infra.weights import DamagedError, load_tensors

@@ -21,7 +21,7 @@ from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import int_or_none
 
 from espnet_ext import models
-from espnet_ext.data.subwords import own_subwords
+from espnet_ext.data.own_subwords import own_subwords
 from espnet_ext.data.tasks import Task, read_tasks
 from espnet_ext.espnet.parts import CHOICES, Parts
 from espnet_ext.machine.fast_dropout import use_fast_dropout
@@ -48,6 +48,7 @@ class STTask(AbsTask):
         group.add_argument("--subwords", default="separate", choices=("separate", "joint"))
         group.add_argument("--tasks", action=NestedDictAction, default={}, help="What it learns, if not one thing.")
         group.add_argument("--mixture", action=NestedDictAction, default={}, help="How tasks make up an epoch.")
+        group.add_argument("--derived", action=NestedDictAction, default={}, help="Sets made of others for its tasks.")
         group.add_argument("--vocabulary", action=NestedDictAction, default={}, help="Of all tasks: langs, sets.")
         group.add_argument("--subword_sampling", action=NestedDictAction, default=None, help="alpha, nbest.")
         group.add_argument("--train_dump", help="Dump directory to train on.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from espnet_ext.data.tasks import read_tasks
 from espnet_ext.packing.layout import PARTS, PackError
 
 UNKNOWN = "unknown"
@@ -19,8 +20,11 @@ def write(exp: Path, license: str = UNKNOWN) -> str:
         raise PackError(f"licence {license!r}: give its short name, such as cc-by-4.0 or apache-2.0")
     config = _config(exp)
     results = sorted((_read(path) for path in exp.glob("*/scores.json")), key=lambda result: result["test_set"])
-    languages = list(dict.fromkeys(lang for lang in (config["src_lang"], config.get("tgt_lang")) if lang))
-    title = f"{config.get('model', exp.name)}: " + " to ".join(languages)
+    tasks = read_tasks(config)
+    own = [(config["src_lang"], config.get("tgt_lang"))]
+    pairs = [(task.src, task.tgt) for task in tasks.values()] if tasks else own
+    languages = list(dict.fromkeys(lang for pair in pairs for lang in pair if lang))
+    title = f"{config.get('model', exp.name)}: " + (", ".join(tasks) or " to ".join(languages))
     sections = [
         _fields(config, languages, license),
         f"# {title}",
@@ -38,7 +42,8 @@ def _fields(config: dict[str, Any], languages: list[str], license: str) -> str:
 
     from espnet_ext import models
 
-    task = TASKS[models.find(str(config.get("model"))).streams[-1]]
+    kinds = [task.kind for task in read_tasks(config).values()] or models.find(str(config.get("model"))).streams
+    task = TASKS[kinds[-1]]
     fields = {"license": license, "language": languages, "library_name": "espnet_ext", "pipeline_tag": task}
     return "---\n" + yaml.safe_dump(fields, sort_keys=False, allow_unicode=True) + "---"
 
@@ -46,8 +51,11 @@ def _fields(config: dict[str, Any], languages: list[str], license: str) -> str:
 def _use(exp: Path, config: dict[str, Any]) -> str:
     from espnet_ext import models
 
-    what = "RECORDING" if models.find(str(config.get("model"))).inputs[0] == "speech" else "TEXT_FILE"
-    return f"    python -m espnet_ext.translate --exp {exp.resolve().name}.zip {what}"
+    command = f"    python -m espnet_ext.translate --exp {exp.resolve().name}.zip"
+    given = {"speech": "RECORDING", "text": "TEXT_FILE", "src_text": "TEXT_FILE"}
+    if tasks := read_tasks(config):
+        return "\n".join(f"{command} --task {task.name} {given[task.reads]}" for task in tasks.values())
+    return f"{command} {given[models.find(str(config.get('model'))).inputs[0]]}"
 
 
 def _scores(results: list[dict[str, Any]]) -> str:
@@ -57,12 +65,18 @@ def _scores(results: list[dict[str, Any]]) -> str:
         for stream, metrics in result["scores"].items():
             for name, found in metrics.items():
                 if isinstance(found, dict) and "score" in found:
-                    cells = [result["test_set"], NAMES.get(stream, stream), name, f"{found['score']:.1f}"]
+                    cells = [result["test_set"], _text(result, stream), name, f"{found['score']:.1f}"]
                     rows.append([*cells, _cell(found.get("signature"))])
     if not rows:
         return ""
     head = ["test set", "text", "metric", "score", "signature"]
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
+
+
+def _text(result: dict[str, Any], stream: str) -> str:
+    """What a stream is, in words; of a task its name and its languages too."""
+    task = result.get("tasks", {}).get(stream)
+    return f"{stream}: {NAMES[task['kind']]}, {task['src']} to {task['tgt']}" if task else NAMES.get(stream, stream)
 
 
 def _systems(exp: Path, config: dict[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -99,7 +113,10 @@ def _system(exp: Path, title: str) -> str:
 def _data(exp: Path, config: dict[str, Any]) -> dict[str, str]:
     """The sets that it was trained on, and how much they hold where they are still at hand."""
     found = {}
-    for key, title in (("train_dump", "training data"), ("valid_dump", "validation data")):
+    for task in read_tasks(config).values():
+        sets = [Path(config["train_dump"]).parent / name for name in task.sets]
+        found[f"training data of {task.name}"] = "; ".join(_described(exp, dump) for dump in sets)
+    for key, title in () if found else (("train_dump", "training data"), ("valid_dump", "validation data")):
         if isinstance(config.get(key), str):
             found[title] = _described(exp, Path(config[key]))
     return found

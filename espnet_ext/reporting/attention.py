@@ -24,9 +24,9 @@ Recorded = list[tuple[str, torch.Tensor]]  # (name of the attention, its weights
 
 
 def attention_pictures(exp: Path, system: str, test_set: str, dump: Path, utterances: list[str]) -> dict[str, bytes]:
-    """A PNG for each of these utterances; none for a system that is made up of others, or where nothing was written."""
+    """A PNG for each of these utterances; none for a system of others or with tasks, or where nothing was written."""
     experiment = load_experiment(exp / system)
-    if experiment.model.composed_of:
+    if experiment.model.composed_of or experiment.model.tasks:
         return {}
     data = SpeechTextData(
         dump / test_set,

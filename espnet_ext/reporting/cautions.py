@@ -13,7 +13,7 @@ CUT = 0.05  # share of the outputs that end at the limit of length; more are war
 def unlike(results: Results) -> dict[str, list[str]]:
     """The systems whose epochs or search are not those of most that write the same stream, and in what they differ."""
     found: dict[str, list[str]] = {}
-    for stream in ("asr", "st", "mt"):
+    for stream in dict.fromkeys(name for result in results.values() for name in result["scores"]):
         rows = {system: settings(result, stream) for system, result in results.items() if stream in result["scores"]}
         for name in ("epochs", *SEARCH):
             values = {system: row[name] for system, row in rows.items() if row.get(name) is not None}

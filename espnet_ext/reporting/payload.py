@@ -93,8 +93,9 @@ def _stream(where: Experiments, systems: list[str], test_set: str, stream: str, 
     """References, outputs and sentence scores of one stream, and the rules by which words are compared."""
     lang = where.language(stream)
     ids, references = read_references(where.data / test_set, lang)
-    unspaced = error_metric(lang) == "cer" if stream == "asr" else options.bleu_tokenize in UNSPACED_TOKENIZERS
-    metrics = {name: make_metric(name, references, options) for name in SENTENCE_METRICS[stream]}
+    kind, options = where.kind(stream), where.options(stream, options)
+    unspaced = error_metric(lang) == "cer" if kind == "asr" else options.bleu_tokenize in UNSPACED_TOKENIZERS
+    metrics = {name: make_metric(name, references, options) for name in SENTENCE_METRICS[kind]}
     shown = {}
     for system in systems:
         if stream in where.streams(system, test_set):
@@ -102,7 +103,8 @@ def _stream(where: Experiments, systems: list[str], test_set: str, stream: str, 
             scores = {name: metric.sentence_scores(metric.statistics(texts)) for name, metric in metrics.items()}
             shown[system] = {"text": texts, "scores": {k: [round(v, 1) for v in vs] for k, vs in scores.items()}}
     return {
-        "title": TITLES[stream].format(lang),
+        "title": TITLES[kind].format(lang) + (f", {stream}" if stream in where.tasks else ""),
+        "kind": kind,
         "texts": references,
         "systems": shown,
         "unit": "character" if unspaced else "word",

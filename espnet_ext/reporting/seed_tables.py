@@ -4,7 +4,6 @@ import itertools
 from typing import Any
 
 from espnet_ext.reporting.tables import (
-    METRIC_NAMES,
     NOTHING,
     Cell,
     Row,
@@ -14,6 +13,7 @@ from espnet_ext.reporting.tables import (
     origins,
     score_cells,
     score_columns,
+    titles,
 )
 from espnet_ext.scoring.metrics import LOWER_IS_BETTER
 from espnet_ext.scoring.results import Experiments, read_result
@@ -37,10 +37,10 @@ PAIRS = (
 def seed_tables(where: Experiments, seeds: list[int], systems: list[str], test_set: str) -> list[Table]:
     """Mean and standard deviation of every system; then the differences of every two."""
     comparison = read_seeds(where, seeds, systems, test_set)["streams"]
-    columns = [(stream, m) for stream, m in score_columns(where.src_lang) if stream in comparison]
-    columns += latency_columns(comparison)
+    columns = [(stream, m) for stream, m in score_columns(where) if stream in comparison]
+    columns += latency_columns(where, comparison)
     letters = dict(zip(systems, "abcdefghijklmnopqrstuvwxyz", strict=False))
-    names = [f"{stream.upper()} {METRIC_NAMES[metric]}" for stream, metric in columns]
+    names = titles(where, columns)
     title = f"{test_set}, over {len(seeds)} seeds"
     means = Table(test_set, ["System", *names], [], title=title, shows_interval=True)
     means.interval_is = f"the standard deviation over seeds (n = {len(seeds)})"

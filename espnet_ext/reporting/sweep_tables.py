@@ -36,13 +36,18 @@ def sweep_plot(path: Path, tables: list[Table], key: str) -> None:
     """A row of panels for each table: every score with its interval, and the seconds of decoding, over the values."""
     from matplotlib.figure import Figure
 
-    names = [n for n, cell in zip(tables[0].header[1:], tables[0].rows[0].cells, strict=True) if cell.interval]
-    names.append(SECONDS)
-    figure = Figure(figsize=(3.4 * len(names), 2.8 * len(tables)), dpi=110, layout="constrained")
-    grid = figure.subplots(len(tables), len(names), squeeze=False)
-    for panels, table in zip(grid, tables, strict=True):
-        for axes, name in zip(panels, names, strict=True):
+    names = [
+        [n for n, cell in zip(table.header[1:], table.rows[0].cells, strict=True) if cell.interval] + [SECONDS]
+        for table in tables
+    ]
+    most = max(map(len, names))
+    figure = Figure(figsize=(3.4 * most, 2.8 * len(tables)), dpi=110, layout="constrained")
+    grid = figure.subplots(len(tables), most, squeeze=False)
+    for panels, table, shown in zip(grid, tables, names, strict=True):
+        for axes, name in zip(panels, shown):
             _panel(axes, table, name, key)
+        for axes in panels[len(shown) :]:  # tasks have test sets of their own
+            axes.set_visible(False)
     with atomic_open(path, "wb") as stream:
         figure.savefig(stream, format="png", metadata={"Software": None})
 

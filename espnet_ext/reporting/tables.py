@@ -70,14 +70,31 @@ class Table:
         )
 
 
-def score_columns(src_lang: str) -> list[tuple[str, str]]:
-    """(stream, metric) of the score columns."""
-    errors = ["wer", "cer"] if error_metric(src_lang) == "wer" else ["cer"]
-    return [*(("asr", metric) for metric in errors), ("st", "bleu"), ("st", "chrf"), ("mt", "bleu")]
+def score_columns(where: Experiments) -> list[tuple[str, str]]:
+    """(stream, metric) of the score columns; of a task there is one."""
+    errors = ["wer", "cer"] if error_metric(where.src_lang) == "wer" else ["cer"]
+    plain = [*(("asr", metric) for metric in errors), ("st", "bleu"), ("st", "chrf"), ("mt", "bleu")]
+    tasks = [(name, main_metric(where, name)) for name in where.tasks]
+    return [column for column in plain if column[0] not in where.tasks] + tasks
 
 
-def latency_columns(comparison: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(s, name) for s in ("st", "mt") for name in LATENCY_COLUMNS if name in comparison.get(s, {})]
+def main_metric(where: Experiments, stream: str) -> str:
+    return error_metric(where.language(stream)) if where.kind(stream) == "asr" else "bleu"
+
+
+def titles(where: Experiments, columns: list[tuple[str, str]]) -> list[str]:
+    """`ST BLEU`; where there are tasks `BLEU de`, with the name where two columns would be called so."""
+    if not where.tasks:
+        return [f"{stream.upper()} {METRIC_NAMES[metric]}" for stream, metric in columns]
+    short = [f"{METRIC_NAMES[metric]} {where.language(stream)}" for stream, metric in columns]
+    return [
+        f"{title} ({stream})" if short.count(title) > 1 else title
+        for title, (stream, _) in zip(short, columns, strict=True)
+    ]
+
+
+def latency_columns(where: Experiments, comparison: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(s, name) for s in where.known for name in LATENCY_COLUMNS if name in comparison.get(s, {})]
 
 
 def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
@@ -88,11 +105,12 @@ def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
     letters = dict(zip(systems, string.ascii_lowercase, strict=False))
     columns = [
         (stream, metric)
-        for stream, metric in score_columns(where.src_lang)
+        for stream, metric in score_columns(where)
         if any(stream in result["scores"] for result in results.values())
     ]
-    columns += latency_columns(comparison)
-    table = Table(test_set, ["System", *(f"{s.upper()} {METRIC_NAMES[m]}" for s, m in columns)], [])
+    columns += latency_columns(where, comparison)
+    names = titles(where, columns)
+    table = Table(test_set, ["System", *names], [])
     table.header += ["Parameters", "Training", "Utterances/s"]
     different = unlike(results)
     columns_cells = {(s, m): score_cells(comparison[s][m], m, letters) for s, m in columns}
@@ -101,8 +119,8 @@ def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
         cells += [Cell(count(result["parameters"])), Cell(duration(result["training_seconds"]))]
         cells.append(Cell(rate(result["utterances_per_second"])))
         table.rows.append(Row(system, letters[system], cells, UNLIKE if system in different else ""))
-    for stream, metric in columns:
-        table.signatures[f"{stream.upper()} {METRIC_NAMES[metric]}"] = comparison[stream][metric]["signature"]
+    for title, (stream, metric) in zip(names, columns, strict=True):
+        table.signatures[title] = comparison[stream][metric]["signature"]
     table.footnotes = [*cautions(results, different), *origins(results)]
     table.settings = list(made_with(results))
     return table

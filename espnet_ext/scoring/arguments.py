@@ -10,6 +10,7 @@ def result_parser(command: str, description: str | None) -> argparse.ArgumentPar
     parser.add_argument("exp", type=Path, help="directory of the systems")
     parser.add_argument("--systems", type=str.split, required=True, help='such as "asr mt pipeline e2e"')
     parser.add_argument("--test_sets", type=str.split, required=True, help='such as "dev test"')
+    parser.add_argument("--task_sets", type=str.split, default=[], help="more of them, of the systems decoded there")
     parser.add_argument("--data", type=Path, default=Path("data"), help="directory of the test sets")
     parser.add_argument("--src_lang", required=True, help="language that is spoken")
     parser.add_argument("--tgt_lang", required=True, help="language of the translations")

@@ -2,21 +2,22 @@
 
 import json
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from espnet_ext.infra.files import atomic_open, write_json
-from espnet_ext.infra.languages import error_metric
+from espnet_ext.infra.languages import bleu_tokenizer, error_metric
 from espnet_ext.infra.stamps import Stamp
-from espnet_ext.infra.streams import STREAMS
+from espnet_ext.infra.streams import STREAMS, Stream
 from espnet_ext.scoring.latency_scores import compare_latency, delays_file
 from espnet_ext.scoring.metrics import STREAM_METRICS, ErrorRate, Options, make_metric
 from espnet_ext.scoring.significance import TEST, Draws, compare_systems
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references, reference_files
 
+NOT_FOR_IT = "none of its tasks is decoded on this set"
 TRAINED_BY = ("commit", "earlier_commits", "seed", "amp", "command")  # of run.json
 
 
@@ -28,9 +29,25 @@ class Experiments:
     data: Path
     src_lang: str
     tgt_lang: str
+    tasks: Mapping[str, Stream] = field(default_factory=dict)  # what systems with tasks write, see scoring/task_results
+
+    @property
+    def known(self) -> dict[str, Stream]:
+        """All streams that there may be, in the order in which they are shown."""
+        return {**STREAMS, **self.tasks}
+
+    def kind(self, stream: str) -> str:
+        """asr, st or mt: by which metrics a stream is scored."""
+        return self.known[stream].kind
 
     def language(self, stream: str) -> str:
-        return STREAMS[stream].of(self.src_lang, self.tgt_lang)
+        return self.known[stream].language(self.src_lang, self.tgt_lang)
+
+    def options(self, stream: str, options: Options) -> Options:
+        """With the tokenizer of the stream's language, where that is not the recipe's."""
+        if self.language(stream) == self.tgt_lang or self.kind(stream) == "asr":
+            return options
+        return replace(options, bleu_tokenize=bleu_tokenizer(self.language(stream)))
 
     def result(self, system: str, test_set: str) -> Path:
         return self.exp / system / test_set
@@ -43,14 +60,16 @@ class Experiments:
         return [self, *(replace(self, exp=self.exp / f"seed{seed}") for seed in seeds[1:])]
 
     def streams(self, system: str, test_set: str) -> list[str]:
-        return [s for s in STREAMS if (self.result(system, test_set) / f"hyp.{s}").exists()]
+        return [s for s in self.known if (self.result(system, test_set) / f"hyp.{s}").exists()]
 
     def missing(self, systems: Iterable[str], test_set: str) -> dict[str, str]:
         """What stands in the way of scoring each system that is not decoded."""
         reasons = {}
         for system in systems:
             folder = self.result(system, test_set)
-            if not (self.exp / system).is_dir():
+            if has_nothing_to_do(folder):
+                reasons[system] = NOT_FOR_IT
+            elif not (self.exp / system).is_dir():
                 reasons[system] = f"{self.exp / system} does not exist: train it (stage 7), then decode it"
             elif not self.streams(system, test_set):
                 reasons[system] = f"{folder} has no hyp.asr, hyp.st or hyp.mt: decode it (stage 8)"
@@ -59,15 +78,21 @@ class Experiments:
         return reasons
 
 
+def has_nothing_to_do(result: Path) -> bool:
+    """Whether decoding found no task for a test set."""
+    path = result / "decode.json"
+    return path.exists() and read_json(path).get("tasks") == {}
+
+
 def present(where: Experiments, systems: list[str], test_set: str, allow_missing: bool) -> list[str]:
-    """The systems that can be scored; one that cannot is an error unless it is allowed."""
+    """The systems that can be scored; one that cannot is an error unless it is allowed, or has no task for the set."""
     reasons = where.missing(systems, test_set)
-    for reason in reasons.values():
+    for reason in (reason for reason in reasons.values() if reason != NOT_FOR_IT):
         if not allow_missing:
             raise ScoringError(f"{reason}, or leave it out with --allow_missing")
         print(f"left out: {reason}", file=sys.stderr)
     left = [system for system in systems if system not in reasons]
-    if not left:
+    if not left and set(reasons.values()) != {NOT_FOR_IT}:
         raise ScoringError(f"none of {', '.join(systems)} is decoded on {test_set}: decode first (stage 8)")
     return left
 
@@ -92,7 +117,7 @@ def score_test_set(where: Experiments, systems: list[str], test_set: str, option
 def _score_all(where: Experiments, systems: list[str], test_set: str, options: Options) -> None:
     comparison: dict[str, Any] = {"test_set": test_set, "options": asdict(options), "p": TEST, "streams": {}}
     scores: dict[str, dict[str, Any]] = {system: {} for system in systems}
-    for stream in STREAMS:
+    for stream in where.known:
         having = [s for s in systems if stream in where.streams(s, test_set)]
         if having:
             comparison["streams"][stream] = _score_stream(where, having, test_set, stream, options, scores)
@@ -108,7 +133,7 @@ def _inputs(where: Experiments, systems: list[str], test_set: str) -> list[Path]
         paths += [folder / f"hyp.{stream}" for stream in where.streams(system, test_set)]
         paths += [delays_file(folder, stream) for stream in where.streams(system, test_set)]
         paths += [folder / "decode.json", where.exp / system / "run.json", where.exp / system / "history.jsonl"]
-    for lang in (where.src_lang, where.tgt_lang):
+    for lang in dict.fromkeys((where.src_lang, where.tgt_lang, *map(where.language, where.tasks))):
         paths += reference_files(where.data / test_set, lang)
     return [path for path in paths if path.exists()]
 
@@ -124,9 +149,9 @@ def _score_stream(
     """All metrics of one stream: adds each system's scores to `scores`, returns the comparison."""
     ids, references = read_references(where.data / test_set, where.language(stream))
     hypotheses = {s: read_hypotheses(where.result(s, test_set) / f"hyp.{stream}", ids) for s in systems}
-    draws = Draws.make(len(ids), options.samples, options.seed)
+    draws, options = Draws.make(len(ids), options.samples, options.seed), where.options(stream, options)
     compared = {}
-    for name in STREAM_METRICS[stream]:
+    for name in STREAM_METRICS[where.kind(stream)]:
         metric = make_metric(name, references, options)
         statistics = {system: metric.statistics(texts) for system, texts in hypotheses.items()}
         compared[name] = compare_systems(metric, statistics, draws)
@@ -145,9 +170,12 @@ def _score_stream(
             "different_outputs": len(set(texts)),
             "different_references": len(set(references[0])),
         }
-        if stream == "asr":
-            errors = ErrorRate("word" if error_metric(where.src_lang) == "wer" else "character", references, options)
-            with atomic_open(where.result(system, test_set) / "alignment.asr") as stream_out:
+        if where.kind(stream) == "asr":
+            unit: Literal["word", "character"] = (
+                "word" if error_metric(where.language(stream)) == "wer" else "character"
+            )
+            errors = ErrorRate(unit, references, options)
+            with atomic_open(where.result(system, test_set) / f"alignment.{stream}") as stream_out:
                 stream_out.write(errors.alignment(ids, texts))
     return compared
 
@@ -183,6 +211,7 @@ def _result(where: Experiments, system: str, test_set: str, scores: dict[str, An
         "training_seconds": run.get("training_seconds"),
         "epochs": epochs_of(where.exp / system),
         "cut": decode.get("cut", {}),
+        **({"tasks": decode["tasks"]} if "tasks" in decode else {}),
         "commit": decode.get("commit"),
         "seed": decode.get("seed"),
         "trained": {key: run[key] for key in TRAINED_BY if key in run},

@@ -12,7 +12,6 @@ import numpy as np
 
 from espnet_ext.infra.files import write_json
 from espnet_ext.infra.stamps import Stamp
-from espnet_ext.infra.streams import STREAMS
 from espnet_ext.scoring.latency_metrics import Writing, make_latency_metrics, make_subword_metrics, mean_lengths
 from espnet_ext.scoring.latency_scores import delays_file, read_delays
 from espnet_ext.scoring.metrics import LOWER_IS_BETTER, STREAM_METRICS, Metric, Options, make_metric
@@ -65,7 +64,7 @@ def score_seeds(where: Experiments, seeds: list[int], systems: list[str], test_s
     if stamp.is_current():
         return
     streams = {}
-    for stream in STREAMS:
+    for stream in where.known:
         having = [s for s in systems if all(stream in place.streams(s, test_set) for place in places)]
         if having:
             streams[stream] = _compare_stream(places, having, test_set, stream, options)
@@ -100,9 +99,9 @@ def _compare_stream(
         system: [read_hypotheses(place.result(system, test_set) / f"hyp.{stream}", ids) for place in places]
         for system in systems
     }
-    draws = Draws.make(len(ids), options.samples, options.seed)
+    draws, options = Draws.make(len(ids), options.samples, options.seed), first.options(stream, options)
     counted: Counted = {}
-    for name in STREAM_METRICS[stream]:
+    for name in STREAM_METRICS[first.kind(stream)]:
         metric = make_metric(name, references, options)
         statistics = {system: [metric.statistics(text) for text in each] for system, each in texts.items()}
         counted[name] = metric, statistics

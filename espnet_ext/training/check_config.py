@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+from espnet_ext.data.derive import read_derived
 from espnet_ext.data.tasks import TaskError
 from espnet_ext.data.vocabulary import vocabulary_of
 from espnet_ext.training.config import Config, get
@@ -33,6 +34,7 @@ def check_tasks(config: Config) -> None:
 
     try:
         vocabulary_of(config.values)
+        read_derived(config.values)
     except TaskError as error:
         raise TrainError(f"{config.source(*error.names)}: {error}") from None
     name = config.values.get("model", "e2e")
@@ -42,7 +44,7 @@ def check_tasks(config: Config) -> None:
         raise TrainError(f"{config.source('tasks')}: tasks: model {name} learns one thing only; {remedy}")
     if name in knowing and not config.values.get("tasks"):
         raise TrainError(f"{config.source('model')}: model {name} learns tasks; say which, in a section tasks:")
-    for option in ("mixture", "vocabulary"):
+    for option in ("mixture", "vocabulary", "derived"):
         if config.values.get(option) and not config.values.get("tasks"):
             raise TrainError(f"{config.source(option)}: {option}: there are no tasks; leave this section out")
 

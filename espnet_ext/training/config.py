@@ -98,6 +98,14 @@ def layers_of(path: Path, below: list[Path]) -> list[tuple[str, dict[str, Any]]]
     return [*layers_of(over, [path, *below]), (str(path), own)]
 
 
+def planned(path: Path, changes: Iterable[str] = ()) -> dict[str, Any]:
+    """The options of a run for those who only plan it: where they are wrong, training will say so."""
+    try:
+        return read_config(path, changes).values
+    except TrainError:
+        return {}
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The options in a file."""
     try:

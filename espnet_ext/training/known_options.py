@@ -184,7 +184,8 @@ def stream_sections(values: Mapping[str, Any]) -> dict[str, Option]:
 def task_options(values: Mapping[str, Any], section: tuple[str, ...]) -> dict[str, Option]:
     """The tasks, or what can be said of one."""
     if len(section) == 1:
-        return {name: Option(dict, None, "One thing that the system learns.") for name in values.get("tasks") or {}}
+        tasks = values.get("tasks") or {}
+        return {name: Option(dict | None, None, "One thing that the system learns.") for name in tasks}
     return {key: Option(Any, None, meaning) for key, meaning in TASK_KEYS.items()}
 
 

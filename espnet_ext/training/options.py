@@ -51,6 +51,7 @@ class TrainOptions:
     tgt_lang: str | None
     tasks: dict[str, Any] = field(default_factory=dict)
     vocabulary: dict[str, Any] = field(default_factory=dict)
+    derived: dict[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from espnet_ext.data.subwords import own_subwords
+from espnet_ext.data.own_subwords import own_subwords
 from espnet_ext.infra.languages import bleu_tokenizer, error_metric, is_spaced
 from espnet_ext.training.errors import Interrupted, is_out_of_memory, out_of_memory
 from espnet_ext.training.meter import Meter

@@ -39,7 +39,8 @@ class Translation:
 
     @property
     def translation(self) -> str | None:
-        return self.texts.get("st", self.texts.get("mt"))
+        texts = self.texts
+        return texts.get("st", texts.get("mt", next((text for name, text in texts.items() if name != "asr"), None)))
 
     def as_json(self) -> dict[str, Any]:
         pieces = [{"start": p.start, "end": p.end, **p.texts} for p in self.pieces]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from espnet_ext.data.input_files import InputError
-from espnet_ext.infra.streams import STREAMS
 from espnet_ext.search.long_inputs import MOST_SECONDS
 from espnet_ext.translating import reading
 from espnet_ext.translating.results import Piece, Translation
@@ -28,6 +27,18 @@ class _Job:
     is_read: bool = False
 
 
+def chosen_tasks(exp: str | Path, model: Any, task: str | None) -> tuple[str, ...]:
+    """The tasks that are done: this one, or all that read what the first does; none of a system without tasks."""
+    if task is not None and task not in model.tasks:
+        names = ", ".join(model.tasks)
+        remedy = f"choose from {names}" if names else "it learned one thing, so leave --task out"
+        raise ValueError(f"--task {task}: {exp} has no such task; {remedy}")
+    if task is not None or not model.tasks:
+        return (task,) if task else ()
+    first = model.stream(model.streams[0])
+    return tuple(s for s in model.streams if (model.stream(s).reads, model.stream(s).src) == (first.reads, first.src))
+
+
 class Translator:
     """A trained system, from its folder or a packed file; call it with a file."""
 
@@ -39,8 +50,12 @@ class Translator:
         batch_size: int = 16,
         longest: float = LONGEST,
         device: str = "cpu",
+        task: str | None = None,
     ) -> None:
-        """Recordings longer than `longest` seconds are cut at pauses; `batch_size` pieces are decoded at once."""
+        """Recordings longer than `longest` seconds are cut at pauses; `batch_size` pieces are decoded at once.
+
+        A system with tasks does `task`, or else those that read what its first task reads.
+        """
         from espnet_ext.machine.precision import prepare
         from espnet_ext.packing.read import load
 
@@ -51,12 +66,13 @@ class Translator:
         config, model = self.experiment.config, self.experiment.model
         options = model.search_options(config.get("decode"))
         changes = {} if beam is None else {"beam": beam}
-        self.options = {stream: value.replace(**changes) for stream, value in options.items()}
-        written = model.streams_from(model.inputs[:1])
-        named = {stream: STREAMS[stream].of(config["src_lang"], config["tgt_lang"]) for stream in written}
-        self.languages = {stream: language or stream for stream, language in named.items()}
+        chosen = chosen_tasks(exp, model, task)
+        self.options = {stream: options[stream].replace(**changes) for stream in chosen or options}
+        self.reads = model.stream(chosen[0]).reads if chosen else model.inputs[0]
+        written = chosen or model.streams_from([self.reads])
+        self.languages = {stream: self.experiment.language(stream) or stream for stream in written}
         self.reads_waveform = model.reads_waveforms
-        self.reads_text = model.inputs[0] == "src_text"
+        self.reads_text = self.reads == "src_text"
         self.model: Any = prepare(model, "fp32", device)
         self.batch_size, self.longest, self.device = batch_size, longest, device
 
@@ -137,7 +153,7 @@ class Translator:
         from espnet_ext.data.dataset import collate
         from espnet_ext.search.decode_batch import decode_batch
 
-        items: list[Any] = [("", {self.model.inputs[0]: data}) for data in inputs]
+        items: list[Any] = [("", {self.reads: data}) for data in inputs]
         results = decode_batch(self.model, collate(items)[1], options or self.options, self.device)
         return [
             {stream: self.experiment.text(stream, nbest[row][0].tokens) for stream, nbest in results.items()}

@@ -1,6 +1,6 @@
 """Train to the end undisturbed, then again with kill -9 at random moments; imports are paid once, the runs are forks.
 
-python -m tests.support.kill_and_resume FOLDER KILLS SEED [mutual|tn]
+python -m tests.support.kill_and_resume FOLDER KILLS SEED [mutual|tn|tasks]
 """
 
 import json
@@ -16,6 +16,7 @@ import torch._dynamo  # noqa: F401 - the optimizer would import it in every fork
 from tests.support.toy import ToyFactory, train_toy
 from tests.support.toy_mutual import train_mutual
 from tests.support.toy_simultaneous import train_tn
+from tests.support.toy_tasks import train_tasks
 
 
 def start(folder: Path, log: Path, system: str) -> int:
@@ -29,6 +30,8 @@ def start(folder: Path, log: Path, system: str) -> int:
     often = {"checkpoint_minutes": 0.005 / 60, "accum_grad": 2}
     if system == "mutual":
         train_mutual(folder, max_epoch=4, **often)
+    elif system == "tasks":
+        train_tasks(folder, max_epoch=4, **often)
     elif system == "tn":
         train_tn(folder, max_epoch=4, **often)
     else:

@@ -40,7 +40,7 @@ with socket.socket(socket.AF_UNIX) as server:
 @contextmanager
 def warm_python(folder: Path) -> Iterator[None]:
     """`folder`/python3 is such a program as long as this lasts."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     address = Path(tempfile.mkdtemp()) / "socket"  # such a path has at most 108 characters
     program = folder / "python3"
     program.write_text(CLIENT.format(python=sys.executable, address=str(address)))
@@ -55,6 +55,7 @@ def warm_python(folder: Path) -> Iterator[None]:
     finally:
         server.kill()
         server.communicate()
+        program.unlink()
         shutil.rmtree(address.parent)
 
 

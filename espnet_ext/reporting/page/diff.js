@@ -4,11 +4,11 @@ const WORDS = new RegExp(`[${UNSPACED}]|(?:(?![${UNSPACED}])[\\p{L}\\p{M}\\p{N}'
 
 // [{ text, space, key }]: `space` whether a space comes before (also at the start: a deleted word may come first there).
 function tokens(text, stream, rules) {
-  const cut = stream === "asr" && rules.unit === "word" ? /\S+/gu : rules.unit === "character" ? /\S/gu : WORDS;
+  const cut = (rules.kind ?? stream) === "asr" && rules.unit === "word" ? /\S+/gu : rules.unit === "character" ? /\S/gu : WORDS;
   return [...text.matchAll(cut)].map((match) => ({
     text: match[0],
     space: match.index === 0 ? rules.unit === "word" : /\s/u.test(text[match.index - 1]),
-    key: stream === "asr" ? compared(match[0], rules) : match[0],
+    key: (rules.kind ?? stream) === "asr" ? compared(match[0], rules) : match[0],
   }));
 }
 

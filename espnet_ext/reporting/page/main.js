@@ -3,7 +3,7 @@ function showSet(name) {
   current = report.sets.find((set) => set.name === name) || report.sets[0];
   haystack = null;
   byId("set").value = current.name;
-  for (const part of document.querySelectorAll(".for-set")) part.hidden = part.dataset.set !== current.name;
+  for (const part of document.querySelectorAll(".for-set")) part.hidden = part.dataset.set && part.dataset.set !== current.name;
   const sentence = ["wer", "cer", "bleu", "chrf"];
   fill(byId("matrix-metric"), streamMetrics());
   for (const id of ["distribution-metric", "metric"]) {
@@ -11,7 +11,7 @@ function showSet(name) {
     fill(byId(id), streamMetrics(sentence).filter(([key]) => key.split(" ")[1] in Object.values(current.streams[key.split(" ")[0]].systems)[0].scores));
     if (isFirst && [...byId(id).options].some((option) => option.value === "st bleu")) byId(id).value = "st bleu";
   }
-  if ("st" in current.compare) byId("matrix-metric").value = "st bleu";
+  if (streamMetrics().some(([key]) => key === "st bleu")) byId("matrix-metric").value = "st bleu";
   offerSystems();
   drawMatrix();
   drawBars();

@@ -1,0 +1,51 @@
+"""The sets and vocabularies that the configurations of systems name, for st.sh: it prepares them beside its own.
+
+Three lines: training sets; all sets; vocabularies as LANGUAGES:SETS. What is derived is no matter of the recipe's.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from espnet_ext.data.tasks import TaskError, names_of_sets, read_tasks
+from espnet_ext.data.vocabulary import vocabulary_of
+from espnet_ext.infra.commands import one_line_errors
+from espnet_ext.train import split_changes
+from espnet_ext.training.config import planned
+
+
+def named(systems: Iterable[str], changes: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Training sets, all sets, and vocabularies."""
+    training: dict[str, None] = {}
+    every: dict[str, None] = {}
+    vocabularies: dict[str, None] = {}
+    for system in systems:
+        config = planned(Path("conf") / f"{system}.yaml", changes)
+        vocabulary = vocabulary_of(config)
+        if vocabulary is None:
+            continue
+        derived = config.get("derived") or {}
+        given = [name for name in names_of_sets(config) if name not in derived]
+        sources = [how["from"] for how in derived.values() if how["from"] not in derived]
+        tasks = read_tasks(config).values()
+        learned = [name for task in tasks for name in task.sets if name not in derived]
+        training |= dict.fromkeys([*learned, *sources])
+        every |= dict.fromkeys([*given, *sources, *vocabulary.sets])
+        vocabularies[f"{','.join(vocabulary.langs)}:{','.join(vocabulary.sets)}"] = None
+    return list(training), list(every), list(vocabularies)
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser("python -m espnet_ext.sets", description=__doc__)
+    parser.add_argument("--systems", type=str.split, required=True, help="those with a conf/<system>.yaml")
+    parser.add_argument("--set", default="", help="what --set changes in every configuration")
+    options = parser.parse_args(argv)
+    with one_line_errors("sets", TaskError):
+        changes = split_changes(options.set) if options.set.strip() else []
+        for names in named(options.systems, changes):
+            print(" ".join(names))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
