@@ -7,6 +7,7 @@ for lang in en es fr it ru; do tests+="phone_${lang}_test "; done
 for lang in fr ru ca ro bg es be el; do tests+="stamps_${lang}_test "; done
 exec ../../utils/st.sh \
     --systems "asr to_en joint joint_implicit" \
+    --tgt_lang fr \
     --train_set phone_en_train \
     --valid_set phone_en_dev \
     --test_sets "$tests" \
