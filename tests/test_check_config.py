@@ -165,3 +165,16 @@ def test_explain_needs_no_data(tmp_path: Path) -> None:
     found = subprocess.run([*command, "--set", "seed=-1"], capture_output=True, text=True)
     assert found.returncode == 1
     assert found.stderr.endswith("train: --set seed=-1: seed: -1; expected at least 0\n")
+
+
+def test_a_section_within_model_conf_has_the_options_of_its_own_class(tmp_path: Path) -> None:
+    tasks = {name: {"set": "train", "reads": "text", "src": "en", "tgt": name} for name in ("de", "fr")}
+    conf = {"tcn": "implicit", "tcn_conf": {"width": 8, "attention_heads": 2}}
+    encoder = {**PARTS, "output_size": 32, "input_layer": "embed"}
+    given = {"tasks": tasks, "subwords": "joint", "model_conf": conf, "encoder_conf": encoder, "normalize": None}
+    path = write_config(tmp_path / "both.yaml", model="task_aware", **given)
+    check_config(read_config(path))
+    with pytest.raises(TrainError, match=r"tcn_conf: unknown option 'widht' of tcn implicit; did you mean width"):
+        check_config(read_config(path, ["model_conf.tcn_conf.widht=8"]))
+    with pytest.raises(TrainError, match=r'tcn_conf\.width: "wide"; expected a whole number'):
+        check_config(read_config(path, ["model_conf.tcn_conf.width=wide"]))

@@ -47,6 +47,7 @@ class BaseModel(AbsESPnetModel):
     knows_tasks = False  # whether its configuration says `tasks:`
     inputs: tuple[str, ...] = ()  # that its streams are made from; of several, decoding takes those that are there
     search_defaults: dict[str, dict[str, Any]] = {}  # search options of a stream that are not SearchOptions' own
+    sections: dict[str, type] = {}  # options of model_conf that are sections themselves, and whose options they hold
     peers: tuple[str, ...] = ()  # children that are systems themselves
     phases: tuple[str, ...] = ()  # peers that learn in turn, each with an optimizer; forward is told which as `phase`
     iteration = 0  # the optimizer step being made, counted from 1; the training loop sets it

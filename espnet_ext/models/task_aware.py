@@ -30,6 +30,7 @@ Source = tuple[Any, torch.Tensor]  # what the encoder's blocks read (with relati
 class Model(SpeechModel):
     data_names = ("speech", "src_text", "text")
     knows_tasks = True
+    sections = {"tcn_conf": ImplicitTCN}
     search_defaults = mt.Model.search_defaults
 
     def __init__(

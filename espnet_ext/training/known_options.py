@@ -63,7 +63,7 @@ HELP = {
 }
 
 # Parameters of classes that the code fills.
-FILLED = {"self", "params", "optimizer", "parts", "vocab_size", "odim", "input_size"}
+FILLED = {"self", "start_E", "params", "optimizer", "parts", "vocab_size", "odim", "input_size"}
 
 # The least and the most of options that have such limits wherever they stand.
 RANGES: dict[str, tuple[float, float | None]] = {
@@ -123,6 +123,8 @@ def known_options(values: Mapping[str, Any], section: tuple[str, ...]) -> dict[s
     chosen = chosen_class({**default_config(), **values}, section[0])
     if chosen is None:
         return None
+    if section[0] == "model_conf" and section[-1] in chosen.sections:
+        return parameters(chosen.sections[section[-1]])
     handed_on = chosen.more_options(values.get(section[0]) or {}) if section[0] == "model_conf" else ()
     return {**parameters(chosen), **{name: Option(Any) for name in sorted(handed_on)}}
 
