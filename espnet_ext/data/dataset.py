@@ -38,6 +38,30 @@ class TextPart:
         return np.asarray(self._subwords.sample(self.index[i], seed, self._alpha), np.int64)
 
 
+class WaveformPart:
+    """The samples of each example; their lengths are in frames of features, by which batches are measured."""
+
+    def __init__(self, folder: Path) -> None:
+        from espnet_ext.espnet.inputs import RATE, Waveforms
+
+        self._data = Waveforms(folder)
+        self.keys = self._data.keys
+        self._hop = RATE // 100
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def key(self, i: int) -> str:
+        return self.keys[i]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self._data.lengths[:, 0] // self._hop
+
+    def read(self, i: int) -> np.ndarray:
+        return self._data.item(i)[1]["speech"]
+
+
 class SpeechTextData:
     """The examples of a set: `speech`, `src_text` (the transcript) and `text` (the translation), as `names` asks.
 
@@ -53,12 +77,15 @@ class SpeechTextData:
         tgt_subwords: Subwords | None = None,
         names: Sequence[str] = ("speech", "src_text", "text"),
         sample: float | None = None,
+        waveforms: bool = False,
     ) -> None:
         self.dump_dir, self.names = Path(dump_dir), tuple(names)
         if not names or not set(names) <= set(PADDING):
             raise ValueError(f"data names {' '.join(names) or '(none)'}: choose from {' '.join(PADDING)}")
         sources = {"src_text": (src_lang, src_subwords), "text": (tgt_lang, tgt_subwords)}
-        self._speech = FeatureReader(self.dump_dir) if "speech" in names else None
+        self._speech: FeatureReader | WaveformPart | None = None
+        if "speech" in names:
+            self._speech = WaveformPart(self.dump_dir) if waveforms else FeatureReader(self.dump_dir)
         self._texts: dict[str, TextPart] = {}
         for name in self.names:
             if name != "speech":
@@ -70,9 +97,9 @@ class SpeechTextData:
 
     def _check_keys(self) -> None:
         """Refuse parts with different ids: an example would be put together from several utterances."""
-        sources: dict[str, FeatureReader | TextIndex] = {}
+        sources: dict[str, FeatureReader | WaveformPart | TextIndex] = {}
         if self._speech is not None:
-            sources["features"] = self._speech
+            sources["speech"] = self._speech
         sources |= {part.index.folder.name: part.index for part in self._texts.values()}
         first = next(iter(sources))
         self._keys = sources[first]

@@ -15,7 +15,7 @@ from espnet_ext.data.feature_shards import RECORDS, Record, compute_shard, is_fi
 from espnet_ext.data.read_datadir import Span
 from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.commands import one_line_errors
-from espnet_ext.infra.files import atomic_open
+from espnet_ext.infra.files import atomic_open, read_table, write_table
 from espnet_ext.infra.jobs import EXECUTORS, JobError, run_jobs
 from espnet_ext.infra.stamps import Stamp
 
@@ -45,6 +45,8 @@ def make_features(
     with stamp.making():
         _compute_missing(data, dump, shards, keys, rate=rate, num_mel=num_mel, nj=nj, executor=executor)
         _merge(dump, len(shards), rate)
+        for table in [path for name in ("wav.scp", "segments", "utt2dur") if (path := data / name).exists()]:
+            write_table(dump / table.name, read_table(table))  # for systems that read waveforms
 
 
 def _compute_missing(

@@ -37,11 +37,13 @@ class SeveralSets:
 
 
 def open_task(
-    task: Task, sets: Sequence[str], dump: Path, subwords: Subwords, sample: float | None
+    task: Task, sets: Sequence[str], dump: Path, subwords: Subwords, sample: float | None, waveforms: bool = False
 ) -> SeveralSets | SpeechTextData:
     """What a task trains on, or is validated on."""
     found = [
-        SpeechTextData(dump / name, task.src, task.tgt, subwords, subwords, names=task.names, sample=sample)
+        SpeechTextData(
+            dump / name, task.src, task.tgt, subwords, subwords, names=task.names, sample=sample, waveforms=waveforms
+        )
         for name in sets
     ]
     return found[0] if len(found) == 1 else SeveralSets(found)

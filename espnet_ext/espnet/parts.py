@@ -24,6 +24,7 @@ from espnet_ext.data.tasks import Task, read_tasks
 from espnet_ext.espnet.encoders import ENCODERS
 from espnet_ext.espnet.normalize import GlobalMVN
 from espnet_ext.nn.decoder import TransformerDecoder
+from espnet_ext.nn.pretrained import PRETRAINED
 from espnet_ext.training.merge import merged
 
 CHOICES = {
@@ -34,7 +35,7 @@ CHOICES = {
         ClassChoices(
             "normalize", {"global_mvn": GlobalMVN, "utterance_mvn": UtteranceMVN}, AbsNormalize, optional=True
         ),
-        ClassChoices("encoder", ENCODERS, default="transformer"),
+        ClassChoices("encoder", {**ENCODERS, **PRETRAINED}, default="transformer"),
         ClassChoices("decoder", {"transformer": TransformerDecoder}, default="transformer"),
     )
 }
@@ -82,7 +83,13 @@ class Parts:
         return self.chosen("normalize", size=frontend.output_size() if frontend else self.args.input_size)
 
     def encoder(self, frontend: nn.Module | None = None) -> nn.Module:
-        return self.chosen("encoder", input_size=frontend.output_size() if frontend else self.args.input_size)
+        encoder = self.chosen("encoder", input_size=frontend.output_size() if frontend else self.args.input_size)
+        if getattr(encoder, "reads_waveforms", False):
+            if said := [name for name in ("normalize", "specaug", "frontend") if getattr(self.args, name) is not None]:
+                raise ValueError(f"encoder {encoder.kind} reads waveforms; set {', '.join(said)} to null")
+            # config.yaml then holds all that a trained system needs: the folder may be gone.
+            self.args.encoder_conf = {**self.args.encoder_conf, "architecture": encoder.architecture}
+        return encoder
 
     def text_frontend(self) -> nn.Module | None:
         return self.chosen("frontend", input_size=self.src_size)

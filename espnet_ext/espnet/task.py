@@ -26,6 +26,7 @@ from espnet_ext.data.tasks import Task, read_tasks
 from espnet_ext.espnet.parts import CHOICES, Parts
 from espnet_ext.machine.fast_dropout import use_fast_dropout
 from espnet_ext.machine.process import keep_freed_memory
+from espnet_ext.nn.pretrained import PRETRAINED
 from espnet_ext.training.merge import merged
 from espnet_ext.training.schedules import WarmupLinearLR
 from espnet_ext.training.trainer import Trainer
@@ -112,6 +113,7 @@ class STTask(AbsTask):
             *own_subwords(Path(args.output_dir), vars(args)),
             names=names,
             sample=args.subword_sampling["alpha"] if training and args.subword_sampling else None,
+            waveforms=args.encoder in PRETRAINED,
         )
         most = args.num_iters_per_epoch if training else None
         return cls.batches_of(data, names, args, distributed_option, training, seed=args.seed, most=most)
@@ -129,7 +131,7 @@ class STTask(AbsTask):
         factories = []
         for number, task in enumerate(tasks.values()):
             sets = task.sets if training else task.valid or (valid,)
-            data = open_task(task, sets, dump, subwords, sample)
+            data = open_task(task, sets, dump, subwords, sample, args.encoder in PRETRAINED)
             seed = (args.seed, number)
             factories.append(cls.batches_of(data, task.names, args, distributed_option, training, seed=seed))
         mixture = {"batches": args.num_iters_per_epoch, **args.mixture}

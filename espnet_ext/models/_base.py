@@ -116,8 +116,10 @@ class BaseModel(AbsESPnetModel):
 
     @property
     def reads_waveforms(self) -> bool:
-        """Whether it takes samples instead of features: a system of ESPnet's may have a frontend for speech."""
-        return "speech" in self.inputs and getattr(self, "frontend", None) is not None
+        """Whether it takes samples instead of features: by a frontend of ESPnet's, or a pretrained encoder."""
+        encoder = getattr(self, "encoder", None)
+        own = getattr(self, "frontend", None) is not None or getattr(encoder, "reads_waveforms", False)
+        return "speech" in self.inputs and own
 
     def writers(self) -> dict[str, nn.Module]:
         """The decoder of each stream that one writes."""

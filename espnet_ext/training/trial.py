@@ -94,7 +94,8 @@ def batches_of(model: Any, first: int) -> Iterator[dict[str, torch.Tensor]]:
     """A made-up batch such as the system trains on, or one of each of its tasks; words are `first` and those after."""
     names = [task.names for task in model.tasks.values()] or [model.data_names]
     for number, wanted in enumerate(names):
-        batch = {key: value for key, value in utterance(first).items() if key.removesuffix("_lengths") in wanted}
+        whole = utterance(first, model.reads_waveforms)
+        batch = {key: value for key, value in whole.items() if key.removesuffix("_lengths") in wanted}
         yield batch | ({"task": torch.tensor([number])} if model.tasks else {})
 
 
@@ -133,9 +134,10 @@ def with_one_block(values: Any) -> Any:
     return {name: 1 if name == "num_blocks" else with_one_block(value) for name, value in values.items()}
 
 
-def utterance(first: int) -> dict[str, torch.Tensor]:
+def utterance(first: int, as_waveform: bool) -> dict[str, torch.Tensor]:
     tokens_BL = torch.arange(first, first + TOKENS)[None]
-    batch = {"speech": torch.randn(1, FRAMES, 80), "src_text": tokens_BL, "text": tokens_BL.clone()}
+    speech = torch.randn(1, 160 * FRAMES) if as_waveform else torch.randn(1, FRAMES, 80)
+    batch = {"speech": speech, "src_text": tokens_BL, "text": tokens_BL.clone()}
     return batch | {f"{name}_lengths": torch.tensor([value.size(1)]) for name, value in batch.items()}
 
 

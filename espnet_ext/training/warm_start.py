@@ -22,6 +22,7 @@ def init_parts(model: torch.nn.Module, table: Mapping[str, str] | None, folder: 
     for part, (path, source_part) in init_sources(table, folder).items():
         yield init_part(model, part, path, source_part, folder)
     frozen = {name.split(".")[0] for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    frozen = {part for part in frozen if not getattr(getattr(model, part), "is_pretrained", False)}
     known = {part.split(".")[0] for part in table or ()} | {*getattr(model, "composed_of", ())}
     for part in sorted(frozen - known):
         yield f"WARNING: {part} does not learn and `init:` takes it from nowhere, so parts of it stay random"
