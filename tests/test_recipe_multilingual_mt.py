@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.recipe_copy import RecipeCopy, table
+from tests.support.recipe_copy import TINY, RecipeCopy, table
 from tests.test_corpora import write_lines, write_sgm
 
 WORDS = {"en": "one two three four", "de": "eins zwei drei vier", "tr": "bir iki üç dört", "ro": "unu doi trei patru"}
@@ -69,3 +69,17 @@ def test_what_is_not_there_is_named_or_left_out(recipe: RecipeCopy, tmp_path: Pa
     assert result.returncode == 1 and "--without leaves nothing of newstest2017 for test_tr" in result.stderr
     result = recipe.prepare("data", "--corpus", str(tmp_path / "nowhere"))
     assert result.returncode == 1 and "nowhere: not there" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_all_stages_run(recipe: RecipeCopy, tmp_path: Path) -> None:
+    """Systems with every way to tell tasks apart, tiny, on all three tasks."""
+    corpus, systems = write_corpus(tmp_path / "corpus"), ("joint", "ohv", "joint_explicit", "maml_implicit")
+    options = ["--subword_type", "char", "--nj", "1", "--systems", " ".join(systems), "--set", TINY]
+    result = recipe.run("--corpus", str(corpus), *options)
+    assert result.returncode == 0, result.stderr
+    results = (recipe.folder / "RESULTS.md").read_text().replace("†", "")  # the mark of epochs unlike the others
+    for system in systems:
+        assert results.count(f"</sup> {system} |") >= 3
+        for lang, size in (("de", 9), ("tr", 4), ("ro", 4)):
+            hypotheses = recipe.folder / "exp" / system / f"test_{lang}" / f"hyp.{lang}"
+            assert len(hypotheses.read_text().split("\n")) == size + 1

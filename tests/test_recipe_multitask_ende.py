@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.support.recipe_copy import RecipeCopy, table, write_wav
+from tests.support.recipe_copy import TINY, RecipeCopy, table, write_wav
 from tests.test_corpora import write_lines, write_sgm
 from tests.test_recipe_must_c import GOOD, write_set
 
@@ -154,3 +154,18 @@ def test_a_corpus_is_left_out_by_saying_so(recipe: RecipeCopy, corpus: Path) -> 
     assert result.returncode == 0, result.stderr
     sizes = [len(table(recipe.folder / "other" / name / "text.de")) for name in ("st_train", "st_dev")]
     assert sizes == [6, 3]  # a whole talk
+
+
+def test_all_stages_run(recipe: RecipeCopy, corpus: Path) -> None:
+    """Each kind of system, tiny; each task is decoded on the test sets that have what it reads and writes."""
+    systems = ("direct_st", "joint", "joint_mt", "maml_implicit")
+    tests = ["--test_sets", "must_c_tst-COMMON tedlium_test newstest2014", "--systems", " ".join(systems)]
+    options = ["--subword_type", "char", "--nj", "1", "--set", f"{TINY} mixture.batches=9"]
+    result = recipe.run("--corpus", str(corpus), *tests, *options)
+    assert result.returncode == 0, result.stderr
+    results = (recipe.folder / "RESULTS.md").read_text().replace("†", "")  # the mark of epochs unlike the others
+    for system in systems:
+        assert f"</sup> {system} |" in results
+    exp = recipe.folder / "exp" / "maml_implicit"
+    assert len(table(exp / "must_c_tst-COMMON" / "hyp.st")) == len(table(exp / "must_c_tst-COMMON" / "hyp.asr")) == 10
+    assert (exp / "newstest2014" / "hyp.mt").exists() and not (exp / "tedlium_test" / "hyp.st").exists()
