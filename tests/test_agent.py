@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 
 from espnet_ext.espnet.experiment import load_experiment
 from espnet_ext.pack import pack
 from espnet_ext.simul import rules
 from espnet_ext.simul.live import LiveTranslator
+from espnet_ext.simul.speech import interpret, load_recogniser
 from tests.support.tiny_exp import make_system
 from tests.support.tiny_simultaneous import make_systems
+from tests.test_translate import RATE, sound
 
 simuleval_cli = pytest.importorskip("simuleval.cli")
 ROOT = Path(__file__).parents[1]
 AGENT = "espnet_ext.simul.agent.TextAgent"
+SPEECH_AGENT = "espnet_ext.simul.agent.SpeechAgent"
 SOURCE = ["a cat sat on the mat", "the cat", "a bat saw a cat and the mat on a mat", "saw", "the bat sat and saw"]
 
 
@@ -73,6 +77,26 @@ def test_the_command_takes_a_translator_a_rule_and_a_pack(root: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert instances(root / "out") == by_the_engine(root / "exp/le")
     assert "LAAL" in result.stdout
+
+
+def test_a_speech_agent_writes_what_is_written_while_a_recording_plays(root: Path, monkeypatch) -> None:
+    make_system(root, "asr", decode={"beam": 1, "max_length": 30})
+    soundfile.write(root / "talk.wav", sound(1.6), RATE)
+    (root / "list").write_text(f"{root / 'talk.wav'}\n")
+    (root / "one").write_text("eine katze\n")
+    exp = ["--exp", str(root / "exp/waitk"), "--asr", str(root / "exp/asr")]
+    files = ["--source", str(root / "list"), "--target", str(root / "one"), "--output", str(root / "out_speech")]
+    options = ["--source-segment-size", "250", "--computation-aware", "--no-progress-bar"]
+    monkeypatch.setattr(sys, "argv", ["simuleval", "--agent-class", SPEECH_AGENT, *exp, *files, *options])
+    simuleval_cli.main()
+    row = json.loads((root / "out_speech/instances.log").read_text())
+    live = LiveTranslator(root / "exp/waitk")
+    live.recogniser = load_recogniser(root / "exp/asr", "en")
+    samples = soundfile.read(root / "talk.wav", dtype="float32")[0]
+    last = list(interpret(live, samples, RATE // 4, real_time=False))[-1]
+    assert row["prediction"] == last.growing.text != ""
+    assert row["delays"] == pytest.approx([1000 * seconds for seconds in last.lateness.read])
+    assert all(there > heard for there, heard in zip(row["elapsed"], row["delays"], strict=True))
 
 
 def test_a_learned_rule_takes_another_threshold_and_keeps_its_network(root: Path) -> None:
