@@ -1,6 +1,7 @@
 """The loops of simultaneous translation: against a plain loop that computes everything anew, and in their limits."""
 
 from argparse import Namespace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -50,7 +51,13 @@ def in_loops(translator: Any, rule: Any, texts: list[list[int]], steps: Any, reu
         return loops.run()
 
 
-def plainly(translator: Any, rule: Any, source: list[int], steps: list[int]) -> Writing:
+def plainly(
+    translator: Any,
+    rule: Any,
+    source: list[int],
+    steps: list[int],
+    longest: Callable[[int], int] = lambda n: longest(n),
+) -> Writing:
     """One sentence; encoder and decoder from nothing for every token."""
     found = Writing()
     for seen in steps:
