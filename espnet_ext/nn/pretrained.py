@@ -77,7 +77,7 @@ class Pretrained(nn.Module):
 
     def build(self, said: dict[str, Any], folder: str | None) -> nn.Module:
         """The network, with the folder's weights if there is one."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__}: a kind of encoder must define build(said, folder)")
 
     def train(self, mode: bool = True) -> "Pretrained":
         super().train(mode)
@@ -101,7 +101,7 @@ class Pretrained(nn.Module):
 
     def states(self, x_BN: torch.Tensor, lengths_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What the pretrained network makes of it, and the lengths."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__}: a kind of encoder must define states(x_BN, lengths_B)")
 
 
 class Wav2Vec2(Pretrained):
