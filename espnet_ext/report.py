@@ -35,6 +35,8 @@ def make_report(options: argparse.Namespace, command: str) -> None:
     from espnet_ext.data.read_datadir import fingerprints, spans
     from espnet_ext.infra.files import atomic_open
     from espnet_ext.infra.stamps import Stamp
+    from espnet_ext.reporting.embeddings import embedding_files, pictures
+    from espnet_ext.reporting.forgetting import forgetting_tables
     from espnet_ext.reporting.page import PAGE, write_page
     from espnet_ext.reporting.payload import build_payload, page_inputs
     from espnet_ext.reporting.seed_tables import seed_tables
@@ -47,7 +49,7 @@ def make_report(options: argparse.Namespace, command: str) -> None:
     if not systems:
         print(f"{options.out}: nothing is scored, so there is nothing to show", file=sys.stderr)
         return
-    inputs = page_inputs(where, systems) + sorted(PAGE.iterdir())
+    inputs = page_inputs(where, systems) + sorted(PAGE.iterdir()) + embedding_files(where.exp, options.systems)
     if len(options.seeds) > 1:
         inputs += [path for path in (seeds_file(where, test_set) for test_set in systems) if path.exists()]
     audio = fingerprints(span.path for test_set in systems for span in spans(options.data / test_set))
@@ -63,9 +65,10 @@ def make_report(options: argparse.Namespace, command: str) -> None:
         if len(options.seeds) > 1:
             common = present_in_all(where, options.seeds, systems[test_set], test_set, options.allow_missing)
             tables += seed_tables(where, options.seeds, common, test_set)
-    tables = [*task_tables(where, systems), *tables]
+    tables = [*task_tables(where, systems), *tables, *forgetting_tables(where, systems)]
+    shown = pictures(where.exp, where.data, options.systems)
     with stamp.making(), atomic_open(options.out) as stream:
-        write_page(stream, _words(options, payload, command), tables, payload, _clips(options.data, payload))
+        write_page(stream, _words(options, payload, command), tables, payload, _clips(options.data, payload), shown)
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB; open it in a browser", file=sys.stderr)
 
 

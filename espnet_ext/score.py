@@ -41,6 +41,7 @@ def score(options: argparse.Namespace, command: str) -> None:
     """Score every test set, print the tables, and write RESULTS.md if asked to."""
     from espnet_ext.infra.files import atomic_open
     from espnet_ext.reporting.curve_tables import write_curve_page
+    from espnet_ext.reporting.forgetting import forgetting_tables
     from espnet_ext.reporting.seed_tables import seed_tables
     from espnet_ext.reporting.tables import as_markdown, as_text, build_table
     from espnet_ext.reporting.task_tables import task_tables
@@ -60,7 +61,7 @@ def score(options: argparse.Namespace, command: str) -> None:
             common = present_in_all(where, options.seeds, systems, test_set, options.allow_missing)
             score_seeds(where, options.seeds, common, test_set, metrics)
             tables += seed_tables(where, options.seeds, common, test_set)
-    tables = [*task_tables(where, found), *tables]
+    tables = [*task_tables(where, found), *tables, *forgetting_tables(where, found)]
     curves = {t: read_curves(where, t) for t in options.test_sets if write_curves(where, options.systems, t, metrics)}
     for table in tables:
         print(as_text(table) + "\n")

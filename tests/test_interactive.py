@@ -117,6 +117,10 @@ def test_cached_steps_give_the_teacher_forced_logits_at_every_row(
     """Of three utterances whose streams end at different times, the transcript first, or last, or both at once."""
     monkeypatch.setattr("espnet_ext.nn.decoder_cache.FEW", 0 if shared else 9)
     model = make(tmp_path, wait_k=wait_k, fusion=fusion, inter_weight=0.5, shared_decoder=shared)
+    compare_steps(model, wait_k)
+
+
+def compare_steps(model: Any, wait_k: float) -> None:
     sizes = ((9, 4), (3, 8), (5, 5))
     (tokens, rows), memory = inputs(sizes), memory_of(model, 3)
     wanted = [logits.log_softmax(-1) for logits in forced(model, memory, tokens, rows)]

@@ -105,6 +105,7 @@ VARIANTS = {
         {"wait_k": "inf", "fusion": "tanh", "share_decoder_input_output_embed": True},
         {"shared_decoder": False},
     ],
+    "interactive_film": [{"wait_k": 0, "fusion": "gate"}, {"shared_decoder": False}, {"inter_weight": 0.0}],
     "multitask": [{"shared_decoder": False, "asr_ctc_weight": 0.3, "st_ctc_weight": 0.3}],
     "pipeline": [{"asr_nbest": 2}],
     "speech_tasks": [{"asr_ctc_weight": 0.0}, {"share_decoder_input_output_embed": True}],

@@ -7,6 +7,7 @@ Stream 0 is the transcript, stream 1 the translation, which runs `wait_k` rows b
 # other), S = 2 L rows of both streams, N = B or 2 B, D width, H heads, E width of a head
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import torch
@@ -102,6 +103,10 @@ class InteractiveDecoder(TransformerDecoder):
     def make_layer(self, *parts: Any) -> DecoderLayer:
         return InteractiveLayer(*parts)
 
+    def of_streams(self, streams: Sequence[int], sizes: Sequence[int]) -> AbstractContextManager:
+        """Inside it the rows that pass are those of these streams, so many of each; a variant may tell them apart."""
+        return nullcontext()
+
     def use_fusion(self, fusion: str, inter_weight: float) -> None:
         """Let the rows of the streams see each other."""
         self.inter_weight = inter_weight
@@ -133,10 +138,15 @@ def interactive_states(
     visible = Visible.of(masks, decoders[0].decoders[0].fusion)
     parts, memories = len(decoders), with_masks([memory])
     tokens = [x_BSL.flatten(0, 1) for x_BSL in tokens_BSL.chunk(parts, dim=1)]
-    xs = [decoder.embedded(tokens_NL) for decoder, tokens_NL in zip(decoders, tokens, strict=True)]
+    xs = [decoder.embed(tokens_NL) for decoder, tokens_NL in zip(decoders, tokens, strict=True)]
     xs = [x_NLD.unflatten(0, (len(tokens_BSL), -1)).flatten(1, 2) for x_NLD in xs]  # (B, R, D): stream after stream
-    for layers in zip(*(decoder.decoders for decoder in decoders), strict=True):
-        xs, visible = lockstep(layers, xs, memories, visible)
+    sizes, streams = [tokens_BSL.size(2)] * 2, [0, 1]
+    with ExitStack() as inside:
+        for i, decoder in enumerate(decoders):
+            inside.enter_context(decoder.of_streams(*((streams, sizes) if parts == 1 else ([i], sizes[:1]))))
+        xs = [decoder.entry(x_BRD) for decoder, x_BRD in zip(decoders, xs, strict=True)]
+        for layers in zip(*(decoder.decoders for decoder in decoders), strict=True):
+            xs, visible = lockstep(layers, xs, memories, visible)
     last = [decoder.last(x_BRD) for decoder, x_BRD in zip(decoders, xs, strict=True)]
     both = last if parts == 2 else last[0].chunk(2, dim=1)
     return [x_BLD[:, : tokens_BL.size(1)] for x_BLD, tokens_BL in zip(both, tokens_2BL, strict=True)]

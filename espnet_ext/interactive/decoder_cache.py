@@ -7,6 +7,7 @@ The hypotheses of both streams go through a shared decoder together, side by sid
 # D width, H heads, E width of a head, V vocabulary
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -119,12 +120,12 @@ class PairedDecoder:
             if tokens_BK is not None:
                 lineage.extend(tokens_BK.size(1), over_BK)
         groups = self.groups(tokens, partners)
-        xs = [
-            torch.cat([self.decoders[g.decoder].embedded_at(tokens[s], positions[s]) for s in g.streams], dim=1)  # type: ignore[arg-type]
-            for g in groups
-        ]
-        for layer in self.layers:
-            xs = layer.step(groups, xs, self.memories.biases)
+        xs = [self.embed(group, tokens, positions) for group in groups]
+        with ExitStack() as inside:
+            for group in groups:
+                inside.enter_context(self.decoders[group.decoder].of_streams(group.streams, group.sizes))
+            for layer in self.layers:
+                xs = layer.step(groups, xs, self.memories.biases)
         logps: list[Tensor | None] = [None, None]
         for group, x_BKD in zip(groups, xs, strict=True):
             decoder = self.decoders[group.decoder]
@@ -132,6 +133,14 @@ class PairedDecoder:
             for stream, part_BKV in zip(group.streams, logp_BKV.split(group.sizes, dim=1), strict=True):
                 logps[stream] = part_BKV
         return logps
+
+    def embed(self, group: Group, tokens: Each, positions: list[int]) -> Tensor:
+        """(B, K, D): what the first layer reads of the streams of a group, side by side."""
+        decoder, found = self.decoders[group.decoder], []
+        for stream, size in zip(group.streams, group.sizes, strict=True):
+            with decoder.of_streams([stream], [size]):
+                found.append(decoder.embedded_at(tokens[stream], positions[stream]))  # type: ignore[arg-type]
+        return torch.cat(found, dim=1)
 
     def groups(self, tokens: Each, partners: Each) -> list[Group]:
         active = [stream for stream in range(2) if tokens[stream] is not None]

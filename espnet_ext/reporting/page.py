@@ -3,10 +3,11 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from espnet_ext.reporting.embeddings import Picture
 from espnet_ext.reporting.tables import NOTHING, Table
 from espnet_ext.scoring.significance import TEST
 
@@ -31,6 +32,7 @@ def write_page(
     tables: list[Table],
     payload: dict[str, Any],
     clips: Iterable[tuple[str, str]],
+    pictures: Sequence[Picture] = (),
 ) -> None:
     """Write the page to an open file; (element id, base64) clips come last and one by one, as they are most of it."""
     from jinja2 import Environment, FileSystemLoader
@@ -43,6 +45,7 @@ def write_page(
     page = environment.get_template("report.html").render(
         **words,
         tables=tables,
+        pictures=pictures,
         test_sets=[test_set["name"] for test_set in payload["sets"]],
         nothing=NOTHING,
         test=TEST,

@@ -9,7 +9,7 @@ from espnet_ext.reporting.tables import (
     Row,
     Table,
     figure,
-    latency_columns,
+    more_columns,
     origins,
     score_cells,
     score_columns,
@@ -38,7 +38,7 @@ def seed_tables(where: Experiments, seeds: list[int], systems: list[str], test_s
     """Mean and standard deviation of every system; then the differences of every two."""
     comparison = read_seeds(where, seeds, systems, test_set)["streams"]
     columns = [(stream, m) for stream, m in score_columns(where) if stream in comparison]
-    columns += latency_columns(where, comparison)
+    columns += more_columns(where, comparison)
     letters = dict(zip(systems, "abcdefghijklmnopqrstuvwxyz", strict=False))
     names = titles(where, columns)
     title = f"{test_set}, over {len(seeds)} seeds"

@@ -6,13 +6,14 @@ from typing import Any
 
 from espnet_ext.infra.languages import error_metric
 from espnet_ext.reporting.cautions import made_with, unlike, warnings
-from espnet_ext.scoring.metrics import LOWER_IS_BETTER
+from espnet_ext.scoring.metrics import LOWER_IS_BETTER, WRONG_LANGUAGE
 from espnet_ext.scoring.results import Experiments, read_result, read_significance
 from espnet_ext.scoring.significance import TEST
 from espnet_ext.scoring.texts import ScoringError
 
 METRIC_NAMES = {"wer": "WER", "cer": "CER", "bleu": "BLEU", "chrf": "chrF", "ter": "TER"}
 METRIC_NAMES |= {"al": "AL", "laal": "LAAL", "cw": "CW", "length_ratio": "length ratio"}
+METRIC_NAMES |= {WRONG_LANGUAGE: "wrong language %"}
 LATENCY_COLUMNS = ("al", "laal", "cw", "length_ratio")
 NOT_ORDERED = ("length_ratio",)  # neither more nor less is better
 DECIMALS = {"length_ratio": 2}
@@ -93,8 +94,10 @@ def titles(where: Experiments, columns: list[tuple[str, str]]) -> list[str]:
     ]
 
 
-def latency_columns(where: Experiments, comparison: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(s, name) for s in where.known for name in LATENCY_COLUMNS if name in comparison.get(s, {})]
+def more_columns(where: Experiments, comparison: dict[str, Any]) -> list[tuple[str, str]]:
+    """What stands after the scores: how late translations are, and how many outputs are in another language."""
+    names = (*LATENCY_COLUMNS, WRONG_LANGUAGE)
+    return [(s, name) for s in where.known for name in names if name in comparison.get(s, {})]
 
 
 def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
@@ -108,7 +111,7 @@ def build_table(where: Experiments, systems: list[str], test_set: str) -> Table:
         for stream, metric in score_columns(where)
         if any(stream in result["scores"] for result in results.values())
     ]
-    columns += latency_columns(where, comparison)
+    columns += more_columns(where, comparison)
     names = titles(where, columns)
     table = Table(test_set, ["System", *names], [])
     table.header += ["Parameters", "Training", "Utterances/s"]
@@ -157,7 +160,7 @@ def figure(value: float, metric: str = "", sign: str = "") -> str:
 
 def worthless(score: float, metric: str) -> bool:
     """No better than writing nothing, or than no word being right."""
-    return score >= 100 if metric in ("wer", "cer", "ter") else score == 0
+    return score >= 100 if metric in ("wer", "cer", "ter", WRONG_LANGUAGE) else score == 0
 
 
 def origins(results: dict[str, dict[str, Any]]) -> list[str]:

@@ -19,7 +19,8 @@ from espnet_ext.scoring.texts import ScoringError
 # sacreBLEU's tokenizers for scripts without spaces; TER splits these into characters
 UNSPACED_TOKENIZERS = ("zh", "ja-mecab", "ko-mecab", "char")
 STREAM_METRICS = {"asr": ("wer", "cer"), "st": ("bleu", "chrf", "ter"), "mt": ("bleu", "chrf", "ter")}
-LOWER_IS_BETTER = ("wer", "cer", "ter", *LAGS)
+WRONG_LANGUAGE = "wrong_language"  # of tasks, see scoring/confusion.py
+LOWER_IS_BETTER = ("wer", "cer", "ter", WRONG_LANGUAGE, *LAGS)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from espnet_ext.infra.files import atomic_open, write_json
 from espnet_ext.infra.languages import bleu_tokenizer, error_metric
 from espnet_ext.infra.stamps import Stamp
 from espnet_ext.infra.streams import STREAMS, Stream
+from espnet_ext.scoring.confusion import WrongLanguage, languages_of
 from espnet_ext.scoring.latency_scores import compare_latency, delays_file
-from espnet_ext.scoring.metrics import STREAM_METRICS, ErrorRate, Options, make_metric
+from espnet_ext.scoring.metrics import STREAM_METRICS, WRONG_LANGUAGE, ErrorRate, Metric, Options, make_metric
 from espnet_ext.scoring.significance import TEST, Draws, compare_systems
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references, reference_files
 
@@ -30,6 +31,7 @@ class Experiments:
     src_lang: str
     tgt_lang: str
     tasks: Mapping[str, Stream] = field(default_factory=dict)  # what systems with tasks write, see scoring/task_results
+    learners: tuple[str, ...] = ()  # the systems with tasks
 
     @property
     def known(self) -> dict[str, Stream]:
@@ -151,8 +153,7 @@ def _score_stream(
     hypotheses = {s: read_hypotheses(where.result(s, test_set) / f"hyp.{stream}", ids) for s in systems}
     draws, options = Draws.make(len(ids), options.samples, options.seed), where.options(stream, options)
     compared = {}
-    for name in STREAM_METRICS[where.kind(stream)]:
-        metric = make_metric(name, references, options)
+    for name, metric in metrics_of(where, stream, references, options).items():
         statistics = {system: metric.statistics(texts) for system, texts in hypotheses.items()}
         compared[name] = compare_systems(metric, statistics, draws)
         for system in systems:
@@ -178,6 +179,17 @@ def _score_stream(
             with atomic_open(where.result(system, test_set) / f"alignment.{stream}") as stream_out:
                 stream_out.write(errors.alignment(ids, texts))
     return compared
+
+
+def metrics_of(where: Experiments, stream: str, references: list[list[str]], options: Options) -> dict[str, Metric]:
+    """What a stream is scored by; of a task also in which language the outputs are."""
+    metrics = {name: make_metric(name, references, options) for name in STREAM_METRICS[where.kind(stream)]}
+    languages = (
+        languages_of(where.data, [where.exp / name for name in where.learners]) if stream in where.tasks else None
+    )
+    if languages:
+        metrics[WRONG_LANGUAGE] = WrongLanguage(languages, where.language(stream))
+    return metrics
 
 
 def with_delays(where: Experiments, systems: list[str], test_set: str, stream: str) -> dict[str, Path]:

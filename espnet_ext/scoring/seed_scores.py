@@ -14,9 +14,10 @@ from espnet_ext.infra.files import write_json
 from espnet_ext.infra.stamps import Stamp
 from espnet_ext.scoring.latency_metrics import Writing, make_latency_metrics, make_subword_metrics, mean_lengths
 from espnet_ext.scoring.latency_scores import delays_file, read_delays
-from espnet_ext.scoring.metrics import LOWER_IS_BETTER, STREAM_METRICS, Metric, Options, make_metric
+from espnet_ext.scoring.metrics import LOWER_IS_BETTER, Metric, Options
 from espnet_ext.scoring.results import (
     Experiments,
+    metrics_of,
     present,
     read_json,
     read_result,
@@ -101,8 +102,7 @@ def _compare_stream(
     }
     draws, options = Draws.make(len(ids), options.samples, options.seed), first.options(stream, options)
     counted: Counted = {}
-    for name in STREAM_METRICS[first.kind(stream)]:
-        metric = make_metric(name, references, options)
+    for name, metric in metrics_of(first, stream, references, options).items():
         statistics = {system: [metric.statistics(text) for text in each] for system, each in texts.items()}
         counted[name] = metric, statistics
     counted |= _latency(places, texts, test_set, stream, ids, references)

@@ -14,12 +14,14 @@ def with_tasks(where: Experiments, systems: Sequence[str], test_sets: Sequence[s
     """The same experiments, with the tasks that decoding says were written there."""
     found: dict[str, tuple[Stream, str]] = {}  # and a system that has it
     plain: dict[str, str] = {}
+    learners = []
     for system in systems:
         for test_set in test_sets:
             path = where.result(system, test_set) / "decode.json"
             tasks = read_json(path).get("tasks") if path.exists() else None
             if tasks is None:
                 plain |= {name: system for name in STREAMS if (path.parent / f"hyp.{name}").exists()}
+            learners += [system] if tasks else []
             for name, said in (tasks or {}).items():
                 reads = READS["text" if said["kind"] == "mt" else "speech"]
                 stream = Stream(said["kind"], reads, "text", said["src"], said["tgt"])
@@ -31,7 +33,8 @@ def with_tasks(where: Experiments, systems: Sequence[str], test_sets: Sequence[s
         if name in found and found[name][0] != own:
             stream, of = found[name]
             refuse(name, of, stream, system, own)
-    return replace(where, tasks={name: stream for name, (stream, _) in found.items()})
+    tasks = {name: stream for name, (stream, _) in found.items()}
+    return replace(where, tasks=tasks, learners=tuple(dict.fromkeys(learners)))
 
 
 def refuse(name: str, one: str, first: Stream, other: str, second: Stream) -> None:

@@ -27,9 +27,10 @@ class FiLM(nn.Module):
 
     @contextmanager
     def by(self, embedding_BE: torch.Tensor | None) -> Iterator[None]:
-        """Modulate what is computed inside by t_e, E = 2 D; None: nothing is modulated."""
+        """Modulate what is computed inside by t_e, E = 2 D; (B, L, E) is one for each position, None is nothing."""
         if embedding_BE is not None:
-            gamma_B1D, beta_B1D = embedding_BE[:, None].chunk(2, dim=-1)
+            embedding_B1E = embedding_BE if embedding_BE.dim() == 3 else embedding_BE[:, None]
+            gamma_B1D, beta_B1D = embedding_B1E.chunk(2, dim=-1)
             self.given = gamma_B1D, beta_B1D
         try:
             yield

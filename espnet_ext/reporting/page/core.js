@@ -5,7 +5,7 @@ const byId = (id) => document.getElementById(id);
 const NAMES = {
   wer: "WER", cer: "CER", bleu: "BLEU", chrf: "chrF", ter: "TER", al: "AL", al_hyp: "AL, own length", laal: "LAAL", yaal: "YAAL",
   dal: "DAL", ap: "AP", cw: "CW", atd: "ATD", initial: "initial delay", length_ratio: "length ratio", subword_al_hyp: "AL in sub-words",
-  subword_cw: "CW in sub-words",
+  subword_cw: "CW in sub-words", wrong_language: "wrong language %",
 };
 const LOWER_IS_BETTER = new Set(Object.keys(NAMES).filter((name) => !["bleu", "chrf", "length_ratio"].includes(name)));
 const hidden = new Set(); // systems switched off in the legend
