@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +67,12 @@ def test_a_learned_rule_decides_alike_in_a_batch_and_in_a_plain_loop(translator,
     assert any(early) and not all(early)
 
 
-@pytest.mark.parametrize("place", [2, 5, 9])
 @pytest.mark.parametrize("name", LEARNED)
-def test_what_a_learned_rule_does_knows_nothing_of_what_comes(translator, name: str, place: int) -> None:
-    """Other words after `place`: what was decided and written before they were seen stays, for several networks."""
-    text = sources()[4]
-    other = text[:place] + [FIRST + (token - FIRST + 3) % (END - FIRST) for token in text[place:]]
+def test_what_a_learned_rule_does_knows_nothing_of_what_comes(translator, name: str) -> None:
+    """Other words after a place: what was decided and written before they were seen stays, for several networks."""
     early, late = 0, 0
-    for seed in range(6):
+    for seed, text, place in product(range(6), [t for t in sources() if len(t) > 4], (1, 2, 4)):
+        other = text[:place] + [FIRST + (token - FIRST + 3) % (END - FIRST) for token in text[place:]]
         rule = policy(name, seed=seed, hidden=8)
         with torch.inference_mode():
             a, b = (in_loops(translator, rule, [x], STEPS[0])[0] for x in (text, other))
@@ -82,7 +80,7 @@ def test_what_a_learned_rule_does_knows_nothing_of_what_comes(translator, name: 
         assert before == sum(seen <= place for seen in b.seen)
         assert (a.tokens[:before], a.seen[:before]) == (b.tokens[:before], b.seen[:before])
         early, late = early + before, late + (not same(a, b))
-    assert early and late  # something was written before, and something after it differs
+    assert early > 5 and late > 5  # something was written before, and something after it differs
 
 
 HASTY: dict[str, dict[str, float]] = {"tn": {"d": 0.0, "alpha": 1.0}, "rl": {"cw": 1, "alpha": 1.0}}
