@@ -7,8 +7,9 @@ from typing import Any
 from espnet_ext.infra.files import atomic_open
 from espnet_ext.reporting.tables import METRIC_NAMES, NOTHING, Cell, Row, Table, as_markdown, figure
 
-COLUMNS = ("bleu", "al", "laal", "subword_al_hyp", "cw", "length_ratio", "initial")
+COLUMNS = ("bleu", "al", "laal", "dal", "subword_al_hyp", "cw", "length_ratio", "initial")
 NAMES = METRIC_NAMES | {
+    "dal": "DAL",
     "subword_al_hyp": "AL in sub-words",
     "initial": "initial delay",
     "subword_cw": "CW in sub-words",
@@ -34,7 +35,9 @@ def write_curve_page(results: Path, curves: dict[str, dict[str, Any]], command: 
     out = results.with_name(results.name.replace("RESULTS", "CURVES"))
     picture = out.with_name(f"{out.name.removesuffix('.md')}.png")
     curve_plot(picture, sets)
-    tables = [t for name, found in sets.items() for t in (curve_table(name, found), mean_table(name, found)) if t]
+    tables = []
+    for name, found in sets.items():
+        tables += [curve_table(name, found), *(mean_table(name, found, lag) for lag in ("al", "dal"))]
     about = f"Made by `{command}` from the sweeps in `exp/sweep`; the report shows the same and each sentence.\n\n"
     with atomic_open(out) as stream:
         stream.write(as_markdown(tables, "Quality over lag", about + f"![Quality over lag]({picture.name})"))
@@ -82,27 +85,38 @@ def difference(row: dict[str, Any]) -> Cell:
     return Cell(figure(row["difference"], sign="+"), stars, interval=figure((row["high"] - row["low"]) / 2))
 
 
-def mean_table(test_set: str, found: dict[str, Any]) -> Table | None:
+def mean_table(test_set: str, found: dict[str, Any], lag: str) -> Table:
     """Curves against each other, over the lags that both have."""
     curves = [curve for curve in found["curves"] if curve["key"] not in ASIDE]
     header = ["BLEU of row − column", *(curve["name"] for curve in curves)]
     table = Table(
-        test_set, header, [], title=f"{test_set}: mean over the AL that both have", interval_is="", shows_interval=True
+        test_set,
+        header,
+        [],
+        title=f"{test_set}: mean over the {NAMES[lag]} that both have",
+        interval_is="",
+        shows_interval=True,
     )
-    table.note = "Mean difference of two curves over the AL that both reach (from-to); stars as above."
+    table.note = f"Mean difference of two curves over the {NAMES[lag]} that both reach (from-to); stars as above."
     for curve in curves:
-        means = curve["means"]["al"]
+        means = curve["means"][lag]
         cells = []
         for other in header[1:]:
             cells.append(difference(means[other]) if other in means else Cell(NOTHING))
             if other in means:
                 cells[-1].text += f" ({means[other]['from']:.1f}-{means[other]['to']:.1f})"
         table.rows.append(Row(curve["name"], "", cells))
-    return table if any(curve["means"]["al"] for curve in curves) else None
+    return table
 
 
 # x, y, and whether in per cent of the bound
-PANELS = (("al", "bleu", False), ("cw", "bleu", False), ("al", "length_ratio", False), ("al", "bleu", True))
+PANELS = (
+    ("al", "bleu", False),
+    ("dal", "bleu", False),
+    ("cw", "bleu", False),
+    ("al", "length_ratio", False),
+    ("al", "bleu", True),
+)
 
 
 def curve_plot(path: Path, tables: dict[str, dict[str, Any]]) -> None:

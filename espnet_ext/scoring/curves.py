@@ -21,7 +21,7 @@ from espnet_ext.scoring.results import Experiments, read_json
 from espnet_ext.scoring.significance import Draws, confidence
 from espnet_ext.scoring.texts import read_hypotheses, read_references, reference_files
 
-LAGS_COMPARED = ("al", "subword_al_hyp")  # at equal values of which BLEU is compared, and the other way round
+LAGS_COMPARED = ("al", "dal", "subword_al_hyp")  # at equal values of which BLEU is compared, and the other way round
 SHARES = ("bleu", "al", "laal", "subword_al_hyp")  # also in per cent of the bound's
 
 
