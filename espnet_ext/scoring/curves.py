@@ -81,7 +81,9 @@ def write_curves(where: Experiments, systems: list[str], test_set: str, options:
     if not curves:
         path.unlink(missing_ok=True)
         return False
-    stamp = Stamp(path, list(_inputs(where, curves, test_set)), options=asdict(options), curves=repr(curves))
+    compared = [LAGS_COMPARED, SHARES]  # a file of before something was added here is made again
+    inputs = list(_inputs(where, curves, test_set))
+    stamp = Stamp(path, inputs, options=asdict(options), curves=repr(curves), compared=compared)
     if not stamp.is_current():
         with stamp.making():
             streams = {s: _compare(where, found, test_set, s, options) for s, found in curves.items()}
