@@ -1,6 +1,7 @@
 """Make the sets that a system's configuration derives from others: `python -m espnet_ext.data.derive conf/SYSTEM.yaml`.
 
     derived:
+      train_10:    {how: subset, from: train, share: 0.1}
       train_fast:  {how: augment, from: train, with: ["speed:0.9,1.1"]}
       train_mt:    {how: pseudo_label, from: train_fast, exp: [mt], nbest: 2}
 
@@ -20,7 +21,11 @@ from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.infra.jobs import EXECUTORS
 
 # A way to derive a set is a command that takes a data directory and the one to write; its other options are its own.
-WAYS = {"augment": "espnet_ext.data.augment", "pseudo_label": "espnet_ext.pseudo_label"}
+WAYS = {
+    "augment": "espnet_ext.data.augment",
+    "pseudo_label": "espnet_ext.pseudo_label",
+    "subset": "espnet_ext.data.subset",
+}
 SYSTEMS = "exp"  # an option that names trained systems
 
 
