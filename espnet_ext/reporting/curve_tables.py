@@ -37,7 +37,8 @@ def write_curve_page(results: Path, curves: dict[str, dict[str, Any]], command: 
     curve_plot(picture, sets)
     tables = []
     for name, found in sets.items():
-        tables += [curve_table(name, found), *(mean_table(name, found, lag) for lag in ("al", "dal"))]
+        meeting = [lag for lag in ("al", "dal") if any(curve["means"][lag] for curve in found["curves"])]
+        tables += [curve_table(name, found), *(mean_table(name, found, lag) for lag in meeting)]
     about = f"Made by `{command}` from the sweeps in `exp/sweep`; the report shows the same and each sentence.\n\n"
     with atomic_open(out) as stream:
         stream.write(as_markdown(tables, "Quality over lag", about + f"![Quality over lag]({picture.name})"))
