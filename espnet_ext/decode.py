@@ -125,7 +125,7 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     if model.inputs == ("src_text",) and not any(settings.dump.glob("text.*")):
         print(f"{settings.dump}: has no text, and {settings.exp.name} reads nothing else: not decoded", file=sys.stderr)
         return
-    parts = groups(settings.dump, experiment)
+    parts = [tuple(args.tasks)] if args.tasks else groups(settings.dump, experiment)
     if not parts:
         print(f"{settings.dump}: {settings.exp.name} has no task for this set: not decoded", file=sys.stderr)
         write_json(settings.out / "decode.json", {"utterances": 0, "tasks": {}})
@@ -234,6 +234,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     dtype_help = "number format; int8 is for the CPU; auto: bf16 where the hardware multiplies in it, else fp32"
     parser.add_argument("--dtype", choices=("auto", *DTYPES), default="fp32", help=dtype_help)
+    task_help = "of a system with tasks these, which read the same; default: those whose `tests:` the set is among"
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help=task_help)
     engine_help = "what computes: this package, or CTranslate2, for text translation on CPUs"
     parser.add_argument("--engine", choices=ENGINES, default="own", help=engine_help)
     parser.add_argument("--batch_size", type=int, default=32, help="most utterances of a batch")
@@ -270,6 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = replace(settings, engine=args.engine)
         sources, lang = made_from(args.exp, args.dump), settings.src_lang
         how = {"dtype": settings.dtype, "src_lang": lang} | ({} if args.engine == "own" else {"engine": args.engine})
+        how |= {"tasks": args.tasks} if args.tasks else {}
         stamp = Stamp(out / "decode.json", sources, parts=PARTS, search=search, **how)
         if stamp.is_current():
             return

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.data.label_filter import Label, LabelFilter
+from espnet_ext.data.tasks import read_tasks
 from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.infra.files import atomic_open, read_table
@@ -27,8 +28,8 @@ PASSED_ON = ("beam", "nbest", "nj", "executor", "dtype", "device", "engine", "ba
 PARTS = ("wav.scp", "segments", "utt2*", "text.*", RECORD)  # of the result
 
 
-def languages(exp: Path) -> tuple[str, str]:
-    """What a system of ours reads and writes."""
+def translator(exp: Path) -> tuple[str, str, str, bool]:
+    """What a system of ours reads and writes, the stream of it, and whether that is a task."""
     import yaml
 
     if not (exp / "config.yaml").exists():
@@ -36,12 +37,17 @@ def languages(exp: Path) -> tuple[str, str]:
     config = yaml.safe_load((exp / "config.yaml").read_text(encoding="utf-8"))
     if not config.get("src_lang"):
         raise ValueError(f"{exp}: its configuration names no src_lang; give a system that was trained here")
-    return config["src_lang"], config["tgt_lang"]
+    tasks = [task for task in read_tasks(config).values() if task.kind == "mt"]
+    if len(tasks) > 1:
+        raise ValueError(f"{exp}: translates by several tasks, {' '.join(t.name for t in tasks)}; give one with one")
+    if tasks:
+        return tasks[0].src, tasks[0].tgt, tasks[0].name, True
+    return config["src_lang"], config["tgt_lang"], "mt", False
 
 
 def same_languages(systems: Sequence[Path]) -> tuple[str, str]:
     """Those of all systems."""
-    pairs = {exp: languages(exp) for exp in systems}
+    pairs = {exp: translator(exp)[:2] for exp in systems}
     if len(set(pairs.values())) > 1:
         found = ", ".join(f"{exp} from {src} to {tgt}" for exp, (src, tgt) in pairs.items())
         raise ValueError(f"the systems translate between different languages: {found}; give those of one pair")
@@ -54,9 +60,11 @@ def translate(args: argparse.Namespace, index: Path, number: int) -> Path:
 
     exp = args.exp[number - 1]
     out = args.output / "labels" / f"{number}-{exp.resolve().name}"
+    _, _, stream, of_tasks = translator(exp)
     words = [word for name in PASSED_ON for word in (f"--{name}", str(getattr(args, name)))]
+    words += ["--tasks", stream] if of_tasks else []  # whatever sets it is tested on
     decode.main([str(exp), str(index), "--out", str(out), *words])
-    found = out / "nbest.mt.jsonl"
+    found = out / f"nbest.{stream}.jsonl"
     if not found.exists():
         raise ValueError(f"{exp}: does not translate text; give a system with the stream mt")
     return found

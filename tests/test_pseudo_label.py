@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from espnet_ext import decode, pseudo_label
 from espnet_ext.data import check
@@ -151,3 +152,17 @@ def test_what_is_wrong_is_said(recipe: Path, tmp_path: Path) -> None:
         with pytest.raises(SystemExit) as error:
             pseudo_label.main([str(recipe / "data/train"), str(tmp_path / "out"), *NO_FILTER, *changes])
         assert message in str(error.value)
+
+
+def test_a_task_that_translates_text_is_found(tmp_path: Path) -> None:
+    mt = {"set": "pairs", "reads": "text", "src": "en", "tgt": "fr", "tests": ["test"]}
+    config = {"src_lang": "en", "tgt_lang": "de", "subwords": "joint"}
+    for tasks, wanted in (
+        ({}, ("en", "de", "mt", False)),
+        ({"hear": {**mt, "reads": "speech"}, "write": mt}, ("en", "fr", "write", True)),
+    ):
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump({**config, "tasks": tasks}))
+        assert pseudo_label.translator(tmp_path) == wanted
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({**config, "tasks": {"a": mt, "b": mt}}))
+    with pytest.raises(ValueError, match="translates by several tasks, a b; give one with one"):
+        pseudo_label.translator(tmp_path)

@@ -31,7 +31,13 @@ def part(data: Path, out: Path, *options: str, of: str = "all") -> list[Utteranc
 
 @pytest.mark.parametrize(
     ("options", "count"),
-    [(["--share", "0.25"], 5), (["--utterances", "7"], 7), (["--hours", f"{6 / 3600}"], 6), (["--hours", "1"], 20)],
+    [
+        (["--share", "0.25"], 5),
+        (["--utterances", "7"], 7),
+        (["--hours", f"{6 / 3600}"], 6),
+        (["--hours", "1"], 20),
+        (["--utterances", "30"], 20),
+    ],
 )
 def test_as_many_as_asked_for(data: Path, tmp_path: Path, options: list[str], count: int) -> None:
     found = part(data, tmp_path / "out", *options)
@@ -60,7 +66,7 @@ def test_a_part_of_a_text(data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "of", "message"),
     [
-        (["--utterances", "30"], "all", "30 utterances are asked for, and 20 of 20 are allowed; change --utterances"),
+        (["--share", "0.001"], "all", "no utterance is left; 20 of 20 are allowed by --without; change --share"),
         (["--hours", "1"], "text", "text only, which has no hours; give --utterances or --share"),
     ],
 )

@@ -23,14 +23,14 @@ def chosen(data: Path, everything: list[Utterance], args: argparse.Namespace) ->
     said = {text for folder in args.without for path in folder.glob("text.*") for _, text in read_table(path)}
     allowed = [one for one in everything if said.isdisjoint(one.texts.values())]
     allowed.sort(key=lambda one: hashlib.sha256(f"{args.seed} {one.id}".encode()).digest())
-    count = len(allowed) if args.utterances is None else args.utterances
+    count = min(len(allowed), args.utterances or len(allowed))
     if args.share is not None:
         count = min(count, round(args.share * len(allowed)))
     if args.hours is not None:
         count = min(count, within(args.hours, data, allowed))
-    if not 0 < count <= len(allowed):
-        wanted = f"{count} utterances are asked for, and {len(allowed)} of {len(everything)} are allowed"
-        raise ValueError(f"{data}: {wanted}; change --utterances, --share, --hours or --without")
+    if not count:
+        found = f"no utterance is left; {len(allowed)} of {len(everything)} are allowed by --without"
+        raise ValueError(f"{data}: {found}; change --share, --hours or --without")
     return allowed[:count]
 
 
