@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import soundfile
 import torch
+from simuleval import cli as simuleval_cli
 
 from espnet_ext.espnet.experiment import load_experiment
 from espnet_ext.pack import pack
@@ -20,7 +21,6 @@ from tests.support.tiny_exp import make_system
 from tests.support.tiny_simultaneous import make_systems
 from tests.test_translate import RATE, sound
 
-simuleval_cli = pytest.importorskip("simuleval.cli")
 ROOT = Path(__file__).parents[1]
 AGENT = "espnet_ext.simul.agent.TextAgent"
 SPEECH_AGENT = "espnet_ext.simul.agent.SpeechAgent"

@@ -30,7 +30,6 @@ def nbest(recipe: Path, out: Path, *options: str, system: str = "mt") -> list[li
     "options", [["--beam", "1"], ["--beam", "4", "--nbest", "2"], ["--beam", "3", "--length_norm", "1"]]
 )
 def test_hypotheses_and_scores_are_ours(recipe: Path, tmp_path: Path, options: list[str]) -> None:
-    pytest.importorskip("ctranslate2")
     own = nbest(recipe, tmp_path / "own", *options)
     other = nbest(recipe, tmp_path / "other", *options, "--engine", "ctranslate2")
     best = [(mine[0], theirs[0]) for mine, theirs in zip(own, other, strict=True)]
@@ -46,7 +45,6 @@ def test_hypotheses_and_scores_are_ours(recipe: Path, tmp_path: Path, options: l
 
 
 def test_int8_writes_nearly_the_same(recipe: Path, tmp_path: Path) -> None:
-    pytest.importorskip("ctranslate2")
     exact = nbest(recipe, tmp_path / "own", "--beam", "2")
     found = nbest(recipe, tmp_path / "int8", "--beam", "2", "--engine", "ctranslate2", "--dtype", "int8")
     assert sum(a[0]["text"] == b[0]["text"] for a, b in zip(exact, found, strict=True)) >= len(exact) / 2
@@ -60,7 +58,6 @@ def test_int8_writes_nearly_the_same(recipe: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_it_does_not_take(recipe: Path, tmp_path: Path, system: str, options: list[str], message: str) -> None:
-    pytest.importorskip("ctranslate2")
     with pytest.raises(SystemExit) as error:
         nbest(recipe, tmp_path / "out", "--engine", "ctranslate2", *options, system=system)
     assert message in str(error.value)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from espnet_ext import decode
+from espnet_ext.infra.streams import STREAMS
 from espnet_ext.search import long_inputs
 from espnet_ext.search.decode_batch import decode_batch
 from espnet_ext.search.options import Hypothesis
@@ -18,6 +19,9 @@ class Recorder:
 
     def __init__(self):
         self.seen = []
+
+    def stream(self, name):
+        return STREAMS[name]
 
     def decode(self, batch, options):
         lengths = batch["speech_lengths"].tolist()

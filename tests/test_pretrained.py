@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import transformers
 import yaml
 
 from espnet_ext import decode, train
@@ -18,7 +19,6 @@ from espnet_ext.espnet.task import STTask, default_config
 from espnet_ext.nn.pretrained import PRETRAINED
 from tests.support.tiny_train import write_config
 
-transformers = pytest.importorskip("transformers")
 CONVOLUTIONS = {"conv_dim": [8] * 3, "conv_kernel": [10, 8, 4], "conv_stride": [5, 8, 8]}
 SIZES: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 SIZES |= {**CONVOLUTIONS, "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}

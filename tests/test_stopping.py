@@ -18,6 +18,7 @@ def recipe(tmp_path: Path) -> Recipe:
 
 # Saves for longer than any fixed patience, but within the test's: until a file says so.
 SAVING = r"""#!/usr/bin/env bash
+[[ "$*" != *espnet_ext.sets* ]] || exit 0  # what st.sh asks before its first stage
 trap 'touch saving' INT
 touch started
 until [ -f saving ]; do sleep 0.05; done

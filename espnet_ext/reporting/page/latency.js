@@ -12,7 +12,7 @@ const lagName = () => byId("lag").value || "al";
 
 function drawLatency() {
   const streams = Object.keys(current.curves);
-  for (const place of document.querySelectorAll("#latency, nav [href='#latency']")) place.hidden = !streams.length;
+  for (const place of document.querySelectorAll("#latency, nav [href='#latency']")) place.classList.toggle("absent", !streams.length);
   if (!streams.length) return;
   fill(byId("curve-stream"), streams.map((stream) => [stream, current.streams[stream].title]));
   byId("curve-stream").parentNode.hidden = streams.length < 2;
