@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # so that it also 
 
 import spoken
 
+from espnet_ext.corpora.arguments import text_parser, two_languages
 from espnet_ext.data.write_datadir import Utterance, update_data_dir
 from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.voices.speak import speak
@@ -59,11 +60,7 @@ def speak_set(args: argparse.Namespace, name: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder for the data directories")
-    parser.add_argument("--corpus", type=Path, required=True, help="folder of the corpus")
-    parser.add_argument("--src_lang", choices=LANGUAGES, default="en", help="language to translate from (en)")
-    parser.add_argument("--tgt_lang", choices=LANGUAGES, default="de", help="language to translate into (de)")
+    parser = text_parser(__doc__, LANGUAGES, "en", "de")
     parser.add_argument("--sets", nargs="*", default=SETS, help=f"sets to prepare ({' '.join(SETS)})")
     parser.add_argument("--spoken", choices=spoken.SIZES, help="also speak the English, of training 10,000 or all")
     parser.add_argument("--natural", type=float, default=0.0, metavar="HOURS", help="of training speech by Kokoro (0)")
@@ -72,12 +69,11 @@ def main() -> None:
     parser.add_argument("--nj", type=at_least_one, default=2, help="parallel processes that speak (2)")
     args = parser.parse_args()
     try:
-        if args.src_lang == args.tgt_lang:
-            raise ValueError(f"--src_lang and --tgt_lang are both {args.src_lang}; give two languages")
+        langs = two_languages(args)
         if args.spoken and args.src_lang != "en":
             raise ValueError(f"--spoken speaks English, and --src_lang is {args.src_lang}; leave one of them out")
         for name in args.sets:
-            update_data_dir(args.data / name, read_set(args.corpus, name, (args.src_lang, args.tgt_lang)))
+            update_data_dir(args.data / name, read_set(args.corpus, name, langs))
             if args.spoken:
                 speak_set(args, name)
     except ValueError as error:

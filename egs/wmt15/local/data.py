@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """WMT15 German-English: CORPUS with europarl-v7, commoncrawl and news-commentary-v10 .de-en, and newstest sets."""
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # so that it also 
 from collections.abc import Iterator
 
 from espnet_ext.corpora import text_pairs, wmt
+from espnet_ext.corpora.arguments import add_text_sets, text_parser, two_languages
 from espnet_ext.data.write_datadir import Utterance, update_data_dir
 from espnet_ext.data.write_text import update_text_dir
 
@@ -29,18 +29,11 @@ def training_files(corpus: Path) -> list[Path]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder for the data directories")
-    parser.add_argument("--corpus", type=Path, required=True, help="folder of the unpacked corpus")
-    parser.add_argument("--src_lang", choices=LANGUAGES, default="de", help="language to translate from (de)")
-    parser.add_argument("--tgt_lang", choices=LANGUAGES, default="en", help="language to translate into (en)")
-    parser.add_argument("--sets", nargs="*", default=SETS, help=f"sets beside train ({' '.join(SETS)})")
-    parser.add_argument("--nj", type=int, default=1, help="not used: there is no audio to look at")
+    parser = text_parser(__doc__, LANGUAGES, "de", "en")
+    add_text_sets(parser, SETS)
     args = parser.parse_args()
-    langs = args.src_lang, args.tgt_lang
     try:
-        if args.src_lang == args.tgt_lang:
-            raise ValueError(f"--src_lang and --tgt_lang are both {args.src_lang}; give two languages")
+        langs = two_languages(args)
         update_text_dir(args.data / "train", read_train(args.corpus, langs), training_files(args.corpus))
         for name in args.sets:
             update_data_dir(args.data / name, wmt.read_set(args.corpus, name, langs))
