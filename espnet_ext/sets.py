@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from espnet_ext.data.derive import derived_of
 from espnet_ext.data.tasks import TaskError, names_of_sets, read_tasks
 from espnet_ext.data.vocabulary import vocabulary_of
 from espnet_ext.infra.commands import one_line_errors
@@ -25,7 +26,7 @@ def named(systems: Iterable[str], changes: Sequence[str]) -> tuple[list[str], li
         vocabulary = vocabulary_of(config)
         if vocabulary is None:
             continue
-        derived = config.get("derived") or {}
+        derived = derived_of(config)
         given = [name for name in names_of_sets(config) if name not in derived]
         sources = [how["from"] for how in derived.values() if how["from"] not in derived]
         tasks = read_tasks(config).values()

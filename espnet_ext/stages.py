@@ -73,11 +73,12 @@ class Recipe:
         arguments = (f"conf/{system}.yaml", str(folder), *self.training, *changes)
         return Command(7, title, self.launch, "train", arguments)
 
-    def derive(self, system: str, seed: int | None) -> Iterator[Command]:
+    def derive(self, system: str, seed: int | None, *more: str) -> Iterator[Command]:
         """The sets that a system's training asks for, made of others."""
         if self.config(system, seed).get("derived"):
             places = ("--data", str(self.data), "--dump", str(self.dump), "--exp", str(self.exp))
-            changes = [word for change in split_changes(self.set) for word in ("--set", change)] if self.set else []
+            given = [*(split_changes(self.set) if self.set else []), *more]
+            changes = [word for change in given for word in ("--set", change)]
             arguments = (f"conf/{system}.yaml", *places, *self.jobs, *changes)
             yield Command(7, f"derive sets of {system}", ("python3",), "data.derive", arguments)
 

@@ -176,9 +176,11 @@ def plan(
     untrained = [variant for variant in variants if variant.kind != "trained"]
     for seed, folder in folders.items():
         if untrained:
+            yield from ((command, folder, []) for command in recipe.derive(system, seed))
             yield recipe.train(system, recipe.place(seed) / system, seed), folder, []
         for variant in variants:
             if variant.kind == "trained":
+                yield from ((command, folder, []) for command in recipe.derive(system, seed, variant.change))
                 yield recipe.train(system, folder / variant.name, seed, variant.change), folder, [(variant, seed)]
     for seed, folder in folders.items():
         prepared = [(variant, seed) for variant in untrained]

@@ -63,3 +63,19 @@ def test_the_recipe_prepares_their_sources(tmp_path: Path, monkeypatch: pytest.M
     training, every, vocabularies = named([NAME], [])
     assert training == ["train", "clean"] == every
     assert vocabularies == ["de,en:train"], "what is derived is no text to learn sub-words from"
+
+
+def test_a_change_is_for_the_systems_that_derive_the_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    know_toy_tasks(monkeypatch)
+    make_task_dumps(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    own = Path("conf") / f"{NAME}.yaml"
+    (tmp_path / "conf/other.yaml").write_text(f"from: {NAME}\nderived: {{fast: {{how: augment, from: clean}}}}\n")
+    changes = ["derived.fast.with=echo"]
+    assert named([NAME, "other"], changes)[0] == ["train", "more", "clean"]
+    assert read_derived(read_config(own, changes).values) == {}
+    check_config(read_config(own, changes))
+    asked = [*changes, "tasks.st.set=fast"]
+    assert read_derived(read_config(Path("conf/other.yaml"), asked).values)["fast"]["with"] == "echo"
+    with pytest.raises(TaskError, match=r"derived\.fast: .*expected {how: ..., from: SET, ...}"):
+        read_derived(read_config(own, asked).values)

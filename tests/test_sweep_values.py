@@ -51,3 +51,22 @@ def test_options_that_training_does_not_read_train_nothing():
     assert not sweep.is_searched("model_conf.d", {"model": "simultaneous", "model_conf": conf})
     assert sweep.is_searched("model_conf.rho", {"model": "simultaneous", "model_conf": {"rule": "sl"}})
     assert not sweep.is_searched("model_conf.asr_ctc_weight", {"model": "asr", "model_conf": {}})
+
+
+def test_derived_sets_of_each_value_are_made_before_its_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    part = {"how": "subset", "from": "train"}
+    task = {"set": "train", "reads": "speech", "src": "de", "tgt": "de"}
+    derived = {"train_10": part | {"share": 0.1}, "train_30": part | {"share": 0.3}}
+    write_config(
+        tmp_path / "conf/low.yaml", model="speech_tasks", subwords="joint", tasks={"de": task}, derived=derived
+    )
+    sweep.main(given("low", "tasks.de.set=train_10,train", "--dry_run", "--set=seed=2"))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if "decode" not in line]
+    told = [(words[2].rpartition(".")[2], words[-1]) for words in lines[:4]]
+    changed = "tasks.de.set=train_10"
+    assert told == [("derive", "seed=2"), ("train", "seed=2"), ("derive", changed), ("train", changed)]
+    assert lines[2][3:] == [
+        *("conf/low.yaml", "--data", "data", "--dump", "dump", "--exp", "exp"),
+        *("--set", "seed=2", "--set", changed),
+    ]

@@ -29,9 +29,23 @@ WAYS = {
 SYSTEMS = "exp"  # an option that names trained systems
 
 
+def derived_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The section, without what is null, and without what a change of another system's set leaves here.
+
+    `--set derived.train_10.share=0.2` is for those of several systems that derive train_10.
+    """
+    section, asked = config.get("derived") or {}, names_of_sets(config)
+
+    def is_set(name: str, how: Any) -> bool:
+        is_changed_only = isinstance(how, dict) and "how" not in how and "from" not in how and name not in asked
+        return how is not None and not is_changed_only
+
+    return {name: how for name, how in section.items() if is_set(name, how)}
+
+
 def read_derived(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """How each derived set is made, those that others are made from first; only what tasks ask for."""
-    section = config.get("derived") or {}
+    section = derived_of(config)
     for name, how in section.items():
         where = ("derived", str(name))
         if not isinstance(how, dict) or not isinstance(how.get("from"), str):
