@@ -40,6 +40,7 @@ def make_report(options: argparse.Namespace, command: str) -> None:
     from espnet_ext.reporting.page import PAGE, write_page
     from espnet_ext.reporting.payload import build_payload, page_inputs
     from espnet_ext.reporting.seed_tables import seed_tables
+    from espnet_ext.reporting.sweep_comparison import comparison_tables, comparisons
     from espnet_ext.reporting.tables import build_table
     from espnet_ext.reporting.task_tables import task_tables
     from espnet_ext.scoring.seed_scores import present_in_all, seeds_file
@@ -65,7 +66,8 @@ def make_report(options: argparse.Namespace, command: str) -> None:
         if len(options.seeds) > 1:
             common = present_in_all(where, options.seeds, systems[test_set], test_set, options.allow_missing)
             tables += seed_tables(where, options.seeds, common, test_set)
-    tables = [*task_tables(where, systems), *tables, *forgetting_tables(where, systems)]
+    swept = [table for name in systems for one in comparisons(where, name) for table in comparison_tables(one)]
+    tables = [*task_tables(where, systems), *tables, *swept, *forgetting_tables(where, systems)]
     shown = pictures(where.exp, where.data, options.systems)
     with stamp.making(), atomic_open(options.out) as stream:
         write_page(stream, _words(options, payload, command), tables, payload, _clips(options.data, payload), shown)

@@ -43,12 +43,14 @@ def score(options: argparse.Namespace, command: str) -> None:
     from espnet_ext.reporting.curve_tables import write_curve_page
     from espnet_ext.reporting.forgetting import forgetting_tables
     from espnet_ext.reporting.seed_tables import seed_tables
+    from espnet_ext.reporting.sweep_comparison import write_comparison_pages
     from espnet_ext.reporting.tables import as_markdown, as_text, build_table
     from espnet_ext.reporting.task_tables import task_tables
     from espnet_ext.scoring.curves import read_curves, write_curves
     from espnet_ext.scoring.metrics import Options
     from espnet_ext.scoring.results import score_test_set
     from espnet_ext.scoring.seed_scores import present_in_all, score_seeds
+    from espnet_ext.scoring.sweeps import write_sweeps
     from espnet_ext.scoring.task_results import find_results
 
     where, found = find_results(options)
@@ -63,10 +65,12 @@ def score(options: argparse.Namespace, command: str) -> None:
             tables += seed_tables(where, options.seeds, common, test_set)
     tables = [*task_tables(where, found), *tables, *forgetting_tables(where, found)]
     curves = {t: read_curves(where, t) for t in options.test_sets if write_curves(where, options.systems, t, metrics)}
+    swept = [t for t in found if write_sweeps(where, options.seeds, options.systems, t, metrics)]
     for table in tables:
         print(as_text(table) + "\n")
     if options.results:
         write_curve_page(options.results, curves, command)
+        write_comparison_pages(options.results, where, swept, command)
         title = f"Results: {options.src_lang} to {options.tgt_lang}"
         about = f"Made by `{command}`; every figure comes from `exp/<system>/<test set>/scores.json`."
         with atomic_open(options.results) as stream:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from espnet_ext import decode, score, sweep, train
-from espnet_ext.reporting.sweep_tables import positions
+from espnet_ext.scoring.sweeps import positions
 from espnet_ext.stages import JOINED, Command, Recipe, recipe_of
 from espnet_ext.sweep import SweepError
 from tests.support.tiny_train import make_dumps, write_config

@@ -7,8 +7,10 @@ from typing import Any
 from espnet_ext.data.read_datadir import seconds, spans, tables
 from espnet_ext.infra.languages import error_metric
 from espnet_ext.reporting.curve_payload import curve_inputs, curve_payload
+from espnet_ext.reporting.sweep_comparison import comparison_payload
 from espnet_ext.scoring.metrics import UNSPACED_TOKENIZERS, Options, make_metric
 from espnet_ext.scoring.results import Experiments, read_result, read_significance
+from espnet_ext.scoring.sweeps import sweeps_file
 from espnet_ext.scoring.texts import read_hypotheses, read_references
 from espnet_ext.training.history import read_history
 
@@ -32,6 +34,7 @@ def page_inputs(where: Experiments, systems: dict[str, list[str]]) -> list[Path]
     paths: list[Path] = []
     for test_set, names in systems.items():
         paths += [where.significance(test_set), *tables(where.data / test_set), *curve_inputs(where, test_set)]
+        paths.append(sweeps_file(where, test_set))
         for system in names:
             folder = where.result(system, test_set)
             paths += [folder / "scores.json", where.exp / system / "history.jsonl"]
@@ -72,6 +75,7 @@ def _test_set(where: Experiments, systems: list[str], test_set: str, max_audio: 
         "audio": min(max_audio, len(ids)) if audio else 0,
         "streams": streams,
         "curves": curve_payload(where, test_set, ids),
+        "sweeps": comparison_payload(where, test_set),
     }
 
 

@@ -1,6 +1,5 @@
 """What the values of an option change: the tables of a sweep, a row for each value, and their plot."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from espnet_ext.infra.files import atomic_open
 from espnet_ext.reporting.seed_tables import seed_tables
 from espnet_ext.reporting.tables import Cell, Table, build_table
 from espnet_ext.scoring.results import Experiments, read_result
+from espnet_ext.scoring.sweeps import positions
 
 SECONDS = "Decoding (s)"
 
@@ -64,12 +64,3 @@ def _panel(axes: Any, table: Table, name: str, key: str) -> None:
     axes.set_xlabel(key)
     axes.set_xticks(places, values)
     axes.grid(alpha=0.3)
-
-
-def positions(values: list[str]) -> list[float]:
-    """Where the values lie: finite numbers at their place, others side by side."""
-    try:
-        numbers = [float(value) for value in values]
-    except ValueError:
-        numbers = [math.inf]
-    return numbers if all(map(math.isfinite, numbers)) else [float(i) for i in range(len(values))]

@@ -4,7 +4,7 @@ A sweep over the settings of a system is a curve; a system by itself is one of a
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +52,23 @@ def find_curves(where: Experiments, systems: list[str], test_set: str, stream: s
         return delays_file(where.result(name, test_set), stream).exists()
 
     found = []
-    for folder in sorted((where.exp / "sweep").glob("*-*")):
-        names = {path.name: f"sweep/{folder.name}/{path.name}" for path in folder.glob("*=*")}
-        values = {name.partition("=")[2]: path for name, path in names.items() if is_timed(path)}
-        key = next(iter(names), "").partition("=")[0]
-        if values:
-            ordered = dict(sorted(values.items(), key=lambda item: in_order(item[0])))
-            found.append(Curve(folder.name.removesuffix(f"-{key}"), key, ordered))
+    for sweep in swept(where.exp):
+        if points := {value: name for value, name in sweep.points.items() if is_timed(name)}:
+            found.append(replace(sweep, points=points))
     in_sweeps = {(where.exp / path).resolve() for curve in found for path in curve.points.values()}
     alone = [s for s in systems if is_timed(s) and (where.exp / s).resolve() not in in_sweeps]
     found += [Curve(system, "", {"": system}) for system in alone]
     return sorted(found, key=lambda curve: (systems + [curve.system]).index(curve.system))
+
+
+def swept(exp: Path) -> Iterator[Curve]:
+    """All sweeps of a recipe, with their values in order."""
+    for folder in sorted((exp / "sweep").glob("*-*")):
+        names = {path.name.partition("=")[2]: path.name for path in folder.glob("*=*")}
+        if names:
+            key = next(iter(names.values())).partition("=")[0]
+            points = {value: f"sweep/{folder.name}/{names[value]}" for value in sorted(names, key=in_order)}
+            yield Curve(folder.name.removesuffix(f"-{key}"), key, points)
 
 
 def in_order(value: str) -> tuple[float, str]:

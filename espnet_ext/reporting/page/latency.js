@@ -4,10 +4,6 @@ const LAGS = ["al", "laal", "dal", "subword_al_hyp", "cw", "subword_cw", "ap", "
 let chosen = null; // the point that was clicked, and of each other curve the one that lags most like it
 
 const curvesOf = (stream) => current.curves[stream].curves;
-const curveColour = (curve) => {
-  const place = report.systems.indexOf(curve.system);
-  return place < 0 ? "var(--c11)" : `var(--c${place % 12})`;
-};
 const lagName = () => byId("lag").value || "al";
 
 function drawLatency() {
@@ -21,15 +17,16 @@ function drawLatency() {
   const main = curvesOf(stream).filter((curve) => !ASIDE.includes(curve.key)), lag = lagName();
   const whole = bound ? `, per cent of ${bound}` : "";
   const score = (name) => (point) => point.scores[name], share = (name) => (point) => point.share[name];
+  const use = { tell: toldOfLag, click: (point) => choose(point, true) };
   const charts = [
-    pointChart(`BLEU over ${NAMES[lag]}`, main, [NAMES[lag], score(lag)], ["BLEU", score("bleu")]),
-    pointChart("BLEU over consecutive wait", main, [NAMES.cw, score("cw")], ["BLEU", score("bleu")]),
-    pointChart(`Length ratio over ${NAMES[lag]}`, main, [NAMES[lag], score(lag)], ["length ratio", score("length_ratio")]),
+    pointChart(`BLEU over ${NAMES[lag]}`, main, [NAMES[lag], score(lag)], ["BLEU", score("bleu")], use),
+    pointChart("BLEU over consecutive wait", main, [NAMES.cw, score("cw")], ["BLEU", score("bleu")], use),
+    pointChart(`Length ratio over ${NAMES[lag]}`, main, [NAMES[lag], score(lag)], ["length ratio", score("length_ratio")], use),
   ];
-  if (bound) charts.push(pointChart(`BLEU over AL${whole}`, main, ["AL, %", share("al")], ["BLEU, %", share("bleu")]));
+  if (bound) charts.push(pointChart(`BLEU over AL${whole}`, main, ["AL, %", share("al")], ["BLEU, %", share("bleu")], use));
   for (const key of ASIDE) {
     const curves = curvesOf(stream).filter((curve) => curve.key === key);
-    if (curves.length) charts.push(pointChart(`Effect of ${key}`, curves, [NAMES[lag], score(lag)], ["BLEU", score("bleu")], true));
+    if (curves.length) charts.push(pointChart(`Effect of ${key}`, curves, [NAMES[lag], score(lag)], ["BLEU", score("bleu")], { ...use, named: true }));
   }
   byId("latency-charts").replaceChildren(...charts, element("div", { id: "initial" }));
   choose(chosen && allPoints(stream).find((point) => point.name === chosen.point.name) || middle(main));
@@ -43,57 +40,8 @@ function middle(curves) {
   return longest.points[Math.floor(longest.points.length / 2)];
 }
 
-function range(rows) {
-  const low = Math.min(...rows.map((row) => row.low)), high = Math.max(...rows.map((row) => row.high)), room = (high - low || 1) * 0.04;
-  return [low - room, high + room];
-}
-
-// x and y: [name, function that gives { score, low, high } of a point]; `named`: values stand beside their points.
-function pointChart(title, curves, [xName, xOf], [yName, yOf], named = false) {
-  const shown = curves.filter((curve) => !hidden.has(curve.system))
-    .map((curve) => ({ curve, points: curve.points.filter((point) => xOf(point) && yOf(point)) })).filter(({ points }) => points.length);
-  const figure = element("figure", {}, element("figcaption", { textContent: title })), points = shown.flatMap(({ points }) => points);
-  if (!points.length) return figure;
-  const { width, height, left, right, top, bottom } = CHART, [x0, x1] = range(points.map(xOf)), [y0, y1] = range(points.map(yOf));
-  const toX = (x) => left + (width - left - right) * (x - x0) / (x1 - x0), toY = (y) => height - bottom - (height - top - bottom) * (y - y0) / (y1 - y0);
-  const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": title });
-  for (const y of ticks(y0, y1, 4)) {
-    svg.append(drawn("line", { class: "grid", x1: left, x2: width - right, y1: toY(y), y2: toY(y) }));
-    svg.append(drawn("text", { x: left - 6, y: toY(y) + 4, "text-anchor": "end" }, short(y)));
-  }
-  for (const x of ticks(x0, x1, 6)) svg.append(drawn("text", { x: toX(x), y: height - bottom + 15, "text-anchor": "middle" }, short(x)));
-  svg.append(drawn("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, xName));
-  const output = element("output", { className: "reading" });
-  for (const { curve, points } of shown) {
-    const ordered = [...points].sort((a, b) => xOf(a).score - xOf(b).score);
-    const path = ordered.map((point, i) => `${i ? "L" : "M"}${toX(xOf(point).score).toFixed(1)} ${toY(yOf(point).score).toFixed(1)}`).join("");
-    const joined = drawn("path", { class: "series", d: path });
-    joined.style.stroke = curveColour(curve);
-    svg.append(joined, ...ordered.flatMap((point) => {
-      const x = toX(xOf(point).score), y = toY(yOf(point).score), { low, high } = yOf(point), wide = xOf(point);
-      const bars = drawn("path", { class: "interval", d: `M${x} ${toY(low)}V${toY(high)}M${toX(wide.low)} ${y}H${toX(wide.high)}` });
-      bars.style.stroke = curveColour(curve);
-      const mark = drawn("circle", { class: "point", cx: x, cy: y, r: 4.5, tabindex: 0, role: "button", "data-point": point.name });
-      mark.style.fill = curveColour(curve);
-      mark.setAttribute("aria-label", `${point.name}: ${xName} ${short(xOf(point).score)}, ${yName} ${short(yOf(point).score)}`);
-      const tell = () => output.replaceChildren(...told(curve, point));
-      for (const event of ["pointerenter", "focus"]) mark.addEventListener(event, tell);
-      mark.addEventListener("click", () => choose(point, true));
-      mark.addEventListener("keydown", (event) => {
-        if (event.key === "Enter" || event.key === " ") {
-          event.preventDefault();
-          choose(point, true);
-        }
-      });
-      return named ? [bars, mark, drawn("text", { x: x + 7, y: y - 6 }, point.value)] : [bars, mark];
-    }));
-  }
-  figure.append(svg, output);
-  return figure;
-}
-
 // What a point is: policy, figures with intervals, its distance from the others, and how the figures are defined.
-function told(curve, point) {
+function toldOfLag(curve, point) {
   const { signatures } = current.curves[byId("curve-stream").value], lag = lagName();
   const value = (name) => `${NAMES[name]} ${point.scores[name].score.toFixed(2)} ± ${point.scores[name].ci.toFixed(2)}`;
   const compared = point.against[lag] || point.against.al;

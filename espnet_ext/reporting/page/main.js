@@ -17,6 +17,7 @@ function showSet(name) {
   drawBars();
   drawDistributions();
   drawLatency();
+  drawSweeps();
 }
 
 function focusCard(step) {

@@ -113,6 +113,7 @@ function legendButton(system) {
     drawBars();
     drawDistributions();
     drawLatency();
+    drawSweeps();
   });
   return button;
 }
@@ -120,7 +121,9 @@ function legendButton(system) {
 function drawLegends() {
   const trained = report.systems.filter((system) => report.history[system].length); // the others have no curves
   const curves = report.sets.flatMap((set) => Object.values(set.curves)).flatMap((found) => found.curves);
-  const timed = [...new Set(curves.map((curve) => curve.system))], shown = { trained, curves: timed };
+  const named = (found) => [...new Set(found.map((curve) => curve.system))];
+  const swept = report.sets.flatMap((set) => set.sweeps).flatMap((found) => found.curves);
+  const shown = { trained, curves: named(curves), sweeps: named(swept) };
   for (const place of document.querySelectorAll(".legend")) {
     place.replaceChildren(...(shown[place.dataset.of] || report.systems).map(legendButton));
   }
