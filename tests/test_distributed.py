@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from espnet_ext import train
+from espnet_ext.task_aware import maml
 from espnet_ext.training.history import read_history
 from tests.support.tiny_train import PARTS, arguments, make_dumps, write_config
 from tests.support.toy_tasks import make_task_dumps
@@ -91,3 +92,50 @@ def test_two_processes_learn_tasks_as_one_does(tmp_path):
     for phase in ("train", "valid"):
         for key, value in one[phase].items():
             assert two[phase][key] == pytest.approx(value, rel=TOLERANCE, abs=1e-3), key
+
+
+RATE = 0.3
+
+
+class Curved(torch.nn.Module):
+    """A loss whose second derivative is not constant, so that the order of meta-learning is seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.x = torch.nn.Parameter(torch.tensor([0.5, -0.2], dtype=torch.float64))
+
+    def loss_of(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict]:
+        return (batch["text"] * self.x**3).sum(1).mean(), {}
+
+
+def parts_of_batch() -> list[torch.Tensor]:
+    """What each process has: halves of 2 and 1 examples to meta-train on, of unlike size."""
+    text = torch.arange(1.0, 17.0, dtype=torch.float64).view(8, 2)
+    return [text[:5], text[5:]]
+
+
+def meta_learn(rank: int, order: int, folder: Path) -> None:
+    torch.distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2)
+    model = Curved()
+    loss, _ = maml.maml_loss(model, model.loss_of, {"text": parts_of_batch()[rank]}, RATE, order, "tcn")
+    loss.backward()
+    torch.save((loss.detach(), model.x.grad), folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_meta_learning_step_takes_the_mean_gradient_of_all_examples(order: int, tmp_path: Path) -> None:
+    """g is that of the three examples of both processes; the mean of the outer gradients is that of the mean loss."""
+    torch.multiprocessing.spawn(meta_learn, (order, tmp_path), nprocs=2)
+    losses, gradients = zip(*(torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)), strict=True)
+    model = Curved()
+    halves = [maml.halves({"text": part}) for part in parts_of_batch()]
+    together = torch.cat([train["text"] for train, _ in halves])
+    (g,) = torch.autograd.grad(model.loss_of({"text": together})[0], [model.x], create_graph=True)
+    moved = Curved()
+    del moved.x
+    moved.x = model.x - RATE * (g if order == 2 else g.detach())
+    wanted = [moved.loss_of(test)[0] for _, test in halves]
+    (gradient,) = torch.autograd.grad(sum(wanted) / 2, [model.x])
+    torch.testing.assert_close(torch.stack(losses), torch.stack(wanted).detach())
+    torch.testing.assert_close(sum(gradients) / 2, gradient)
