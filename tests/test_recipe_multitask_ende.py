@@ -169,3 +169,22 @@ def test_all_stages_run(recipe: RecipeCopy, corpus: Path) -> None:
     exp = recipe.folder / "exp" / "maml_implicit"
     assert len(table(exp / "must_c_tst-COMMON" / "hyp.st")) == len(table(exp / "must_c_tst-COMMON" / "hyp.asr")) == 10
     assert (exp / "newstest2014" / "hyp.mt").exists() and not (exp / "tedlium_test" / "hyp.st").exists()
+
+
+def test_recognition_data_become_translation_data(recipe: RecipeCopy, corpus: Path) -> None:
+    """A changed copy of the speech beside it, each with up to two translations of each of two systems."""
+    options = ["--subword_type", "char", "--nj", "1", "--test_sets", "must_c_tst-COMMON"]
+    corpora = ["--corpus", str(corpus), "--data_args", "--corpora must_c librispeech wmt"]
+    learned = (
+        f"{TINY} max_epoch=6 encoder_conf.output_size=32 decode.max_length=40 mixture.batches=40 optim_conf.lr=0.01"
+    )
+    result = recipe.run(*corpora, *options, "--systems", "direct_mt direct_mt2", "--stop_stage", "7", "--set", learned)
+    assert result.returncode == 0, result.stderr
+    small = f"{TINY} mixture.batches=9 derived.st_synthetic.most_off=0"
+    result = recipe.run("--stage", "4", *options, "--systems", "joint_synthetic", "--stop_stage", "8", "--set", small)
+    assert result.returncode == 0, result.stderr
+    labels = table(recipe.folder / "data" / "st_synthetic" / "text.de")
+    changed = table(recipe.folder / "data" / "asr_changed" / "text.en")
+    assert len(changed) == 2 * 2  # as they are, and with another speed, tempo and an echo
+    assert {key.rpartition("-")[0] for key in labels} == set(changed)
+    assert {key.rpartition("-")[2][0] for key in labels} == {"1", "2"}  # the system
