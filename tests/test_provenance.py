@@ -6,6 +6,8 @@ import pytest
 
 from espnet_ext.training.provenance import commit
 
+COMMITTED = ("RESULTS.md", "RESULTS.json", "SWEEP-asr-seed.png", "conf/asr.yaml", "run.sh")
+
 
 @pytest.fixture()
 def repository(tmp_path):
@@ -15,6 +17,9 @@ def repository(tmp_path):
     git("init", "-q")
     (tmp_path / "package").mkdir()
     (tmp_path / "package/code.py").write_text("a = 1\n")
+    for name in COMMITTED:
+        (tmp_path / "egs/new/conf").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "egs/new" / name).write_text("a: 1\n")
     (tmp_path / ".gitignore").write_text("exp/\n")
     git("add", "-A")
     git("commit", "-qm", "first")
@@ -30,6 +35,11 @@ def repository(tmp_path):
         ("egs/new/local/data.py", "+untracked"),
         ("notes.txt", ""),
         ("exp/ignored.py", ""),
+        ("egs/new/RESULTS.md", ""),  # written by the run itself
+        ("egs/new/RESULTS.json", ""),
+        ("egs/new/SWEEP-asr-seed.png", ""),
+        ("egs/new/conf/asr.yaml", "+changes"),
+        ("egs/new/run.sh", "+changes"),
     ],
 )
 def test_what_is_not_in_the_commit_is_said(repository, path, mark):

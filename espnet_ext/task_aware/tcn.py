@@ -61,8 +61,8 @@ class ImplicitTCN(nn.Module):
         y_as_BNW = look(y_BNW, x_BMW, x_lengths_B)
         x_BW = last(self.summarise(x_at_BMW), x_lengths_B)  # eq. 4
         y_BW = last(self.summarise(y_as_BNW), y_lengths_B)
-        # eq. 5. Adam moves every weight of W as far, and t_e by the sum over its inputs: divided by their number, t_e moves
-        # as slowly as that of the explicit network. Each block multiplies by gamma; when it leapt, gradients exploded.
+        # eq. 5. Adam moves each weight as far, t_e by the sum over its inputs: divided by their number, t_e moves as
+        # slowly as that of the explicit network. Each block multiplies by gamma: it leapt, and gradients exploded.
         return self.ffn(torch.cat([x_BW, y_BW], dim=-1) / self.ffn.in_features)
 
 

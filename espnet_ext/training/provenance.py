@@ -11,18 +11,18 @@ from espnet_ext.infra.files import write_json
 from espnet_ext.training.errors import TrainError
 
 PACKAGES = ("torch", "espnet", "numpy", "sentencepiece")
-
-
+# What recipes write themselves: a table of before is no change of the code.
+RESULTS = tuple(f":(top,exclude)egs/*.{kind}" for kind in ("md", "json", "png"))
 STATE = {
     "": ["rev-parse", "HEAD"],
-    "+changes": ["status", "--porcelain", "--untracked-files=no"],
+    "+changes": ["status", "--porcelain", "--untracked-files=no", "--", ":(top)", *RESULTS],
     "+untracked": ["ls-files", "--others", "--exclude-standard", "--", ":(top)*.py", ":(top)*.sh"],
 }
 
 
 def commit(here: Path = Path(__file__).parent) -> str:
-    """The commit of this code, with `+changes` if files differ from it and `+untracked` if there is code beside it;
-    `unknown` outside a repository."""
+    """The commit of this code, with `+changes` if files but results differ from it, and `+untracked` if there is code
+    beside it; `unknown` outside a repository."""
     try:
         found = {
             mark: subprocess.run(
