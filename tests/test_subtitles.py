@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from espnet_ext.translating.results import Piece, Translation
-from espnet_ext.translating.subtitles import COLUMNS, as_text, clock, cues, width, wrapped
+from espnet_ext.translating.subtitles import COLUMNS, Subtitles, as_text, clock, cues, width, wrapped
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,14 @@ def test_cues_share_the_time_of_their_piece_and_follow_each_other():
     assert all(before[1] == after[0] for before, after in itertools.pairwise(found[:-1]))
     assert all(len(lines) <= 2 and start < end for start, end, lines in found)
     assert " ".join(line for _, _, lines in found[:-1] for line in lines) == ("word " * 50).strip()
+
+
+def test_each_text_has_a_file_also_of_two_tasks_in_one_language(tmp_path):
+    texts = {"asr": "one", "st": "eins", "summary": "kurz"}
+    result = Translation("talk.mp3", [Piece(0.0, 1.0, texts)], {"asr": "en", "st": "de", "summary": "de"})
+    Subtitles(tmp_path, "srt").write(result)
+    found = {path.name: path.read_text().split("\n")[2] for path in tmp_path.iterdir()}
+    assert found == {"talk.en.srt": "one", "talk.st.de.srt": "eins", "talk.summary.de.srt": "kurz"}
 
 
 def test_both_formats():

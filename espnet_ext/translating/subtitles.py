@@ -19,7 +19,10 @@ Cue = tuple[float, float, list[str]]  # start and end in seconds, lines
 
 
 class Subtitles:
-    """Writes FOLDER/<name>.<language>.<kind> for each text of each file, and never over one of another file."""
+    """Writes FOLDER/<name>.<language>.<kind> for each text of each file, and never over one of another file.
+
+    Texts of two tasks in one language have the task's name before it.
+    """
 
     def __init__(self, folder: Path, kind: str) -> None:
         self.folder, self.kind = folder, kind
@@ -27,7 +30,9 @@ class Subtitles:
 
     def write(self, result: Translation) -> None:
         stem = Path(result.file).stem
-        paths = {s: self.folder / f"{stem}.{language}.{self.kind}" for s, language in result.languages.items()}
+        written = list(result.languages.values())
+        names = {s: lang if written.count(lang) == 1 else f"{s}.{lang}" for s, lang in result.languages.items()}
+        paths = {s: self.folder / f"{stem}.{name}.{self.kind}" for s, name in names.items()}
         for path in paths.values():
             if path in self.written:
                 raise ValueError(f"{result.file}: {path} holds the subtitles of {self.written[path]}; use two folders")
