@@ -21,7 +21,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--samples", type=int, default=1000, help="trials of the significance test, and resamples of the intervals"
     )
     parser.add_argument("--seed", type=int, default=12345, help="seed of both")
-    parser.add_argument("--results", type=Path, help="also write the tables to this file, such as RESULTS.md")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        help="also write the tables to this file, such as RESULTS.md, and what it says to RESULTS.json",
+    )
     options = parser.parse_args(argv)
     from espnet_ext.infra.languages import bleu_tokenizer
 
@@ -38,10 +42,11 @@ def main(argv: list[str]) -> None:
 
 
 def score(options: argparse.Namespace, command: str) -> None:
-    """Score every test set, print the tables, and write RESULTS.md if asked to."""
+    """Score every test set, print the tables, and write RESULTS.md and RESULTS.json if asked to."""
     from espnet_ext.infra.files import atomic_open
     from espnet_ext.reporting.curve_tables import write_curve_page
     from espnet_ext.reporting.forgetting import forgetting_tables
+    from espnet_ext.reporting.result_file import write_result_file
     from espnet_ext.reporting.seed_tables import seed_tables
     from espnet_ext.reporting.sweep_comparison import write_comparison_pages
     from espnet_ext.reporting.tables import as_markdown, as_text, build_table
@@ -75,6 +80,7 @@ def score(options: argparse.Namespace, command: str) -> None:
         about = f"Made by `{command}`; every figure comes from `exp/<system>/<test set>/scores.json`."
         with atomic_open(options.results) as stream:
             stream.write(as_markdown(tables, title, about))
+        write_result_file(options.results, command, where, found, options.seeds)
         print(f"Written to {options.results}", file=sys.stderr)
 
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 from espnet_ext import models, score, train
@@ -256,7 +257,8 @@ def run(command: Command) -> None:
 
 
 def write_results(one: Sweep, command: str) -> None:
-    """SWEEP-<name>.md and .png, beside the recipe's RESULTS.md."""
+    """SWEEP-<name>.md, .json and .png, beside the recipe's RESULTS.md."""
+    from espnet_ext.reporting.result_file import result_file
     from espnet_ext.reporting.sweep_tables import sweep_plot, sweep_tables
     from espnet_ext.reporting.tables import as_markdown, as_text
     from espnet_ext.scoring.task_results import find_results
@@ -278,6 +280,7 @@ def write_results(one: Sweep, command: str) -> None:
     about.append(f"![{key}]({picture.name})")
     with atomic_open(out) as stream:
         stream.write(as_markdown(tables, f"{recipe.systems[0]}: {key}", "\n\n".join(about)))
+    copyfile(result_file(top / "RESULTS.md"), result_file(out))
     for table in tables:
         print(as_text(table) + "\n")
     print(f"Written to {out} and {picture}", file=sys.stderr)

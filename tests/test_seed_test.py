@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from espnet_ext.scoring.metrics import Options, make_metric
-from espnet_ext.scoring.seed_test import Trained, seed_p, two_sided
+from espnet_ext.scoring.seed_test import Trained, seed_difference, two_sided
 from espnet_ext.scoring.significance import Draws
 
 UTTERANCES = 100
@@ -26,7 +26,7 @@ def share_below(level: float, seeds: int, seed_sd: float, once: bool = False, tr
     for _ in range(trials):
         a, b = trainings(rng, seeds, seed_sd), trainings(rng, seeds, seed_sd)
         pair = [Trained.of(METRIC, each, draws) for each in (a, [b[0]] * seeds if once else b)]
-        found.append(seed_p(*pair, UTTERANCES))
+        found.append(seed_difference(*pair, UTTERANCES).p)
     return float(np.mean(np.array(found) < level))
 
 
@@ -44,8 +44,8 @@ def test_one_training_beside_three_differs_as_seldom():
 def test_a_difference_is_sure_if_seeds_differ_by_less(seed_sd, sure):
     rng, draws = np.random.default_rng(3), Draws.make(UTTERANCES, 200, 1)
     pair = [Trained.of(METRIC, trainings(rng, 3, seed_sd, mean), draws) for mean in (0.25, 0.33)]
-    p = seed_p(*pair, UTTERANCES)
-    assert p == seed_p(*reversed(pair), UTTERANCES)
+    p = seed_difference(*pair, UTTERANCES).p
+    assert p == seed_difference(*reversed(pair), UTTERANCES).p
     assert p < 0.01 if sure else p > 0.05
 
 
@@ -54,13 +54,16 @@ def test_where_utterances_say_nothing_it_is_welchs_test():
 
     a, b = [3.1, 4.0, 3.6], [4.8, 4.1, 5.9]
     still = [Trained(np.array(each), np.repeat(np.array(each)[:, None], 5, axis=1), False) for each in (a, b)]
-    assert seed_p(*still, 1000) == pytest.approx(ttest_ind(a, b, equal_var=False).pvalue)
+    found, expected = seed_difference(*still, 1000), ttest_ind(a, b, equal_var=False)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.df == pytest.approx(expected.df)
+    assert found.difference / found.se == pytest.approx(expected.statistic)
 
 
 def test_nothing_varies_so_nothing_is_said():
     same = Trained(np.full(3, 7.0), np.full((3, 5), 7.0), False)
     other = Trained(np.full(3, 8.0), np.full((3, 5), 8.0), False)
-    assert seed_p(same, other, 100) == 1.0
+    assert seed_difference(same, other, 100).p == 1.0
 
 
 def test_two_sided_is_students_t():

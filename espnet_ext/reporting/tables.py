@@ -178,12 +178,15 @@ def origin(verb: str, origins: dict[str, dict[str, Any]]) -> list[str]:
     groups: dict[tuple[str, ...], list[str]] = {}
     for system, origin in origins.items():
         if origin.get("commit") or origin.get("seed") is not None:
-            commit = str(origin.get("commit") or "unknown")
-            # The mark of a changed working tree, if there is one, follows the hash.
-            short = commit[:7] + commit[40:] if len(commit) >= 40 else commit
-            facts = [f"commit {short}", f"seed {origin.get('seed')}", origin["numbers"]]
+            facts = [f"commit {short_commit(origin)}", f"seed {origin.get('seed')}", origin["numbers"]]
             groups.setdefault(tuple(filter(None, facts)), []).append(system)
     return [f"{verb}: {', '.join(facts)} ({', '.join(names)})." for facts, names in groups.items()]
+
+
+def short_commit(origin: dict[str, Any]) -> str:
+    """The mark of a changed working tree, if there is one, follows the hash."""
+    commit = str(origin.get("commit") or "unknown")
+    return commit[:7] + commit[40:] if len(commit) >= 40 else commit
 
 
 def count(number: int | None) -> str:

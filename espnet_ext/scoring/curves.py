@@ -22,6 +22,7 @@ from espnet_ext.scoring.significance import Draws, confidence
 from espnet_ext.scoring.texts import read_hypotheses, read_references, reference_files
 
 LAGS_COMPARED = ("al", "dal", "subword_al_hyp")  # at equal values of which BLEU is compared, and the other way round
+SAID = ("se", "utterances")  # beside differences
 SHARES = ("bleu", "al", "laal", "subword_al_hyp")  # also in per cent of the bound's
 
 
@@ -46,19 +47,19 @@ def curves_file(where: Experiments, test_set: str) -> Path:
 
 
 def find_curves(where: Experiments, systems: list[str], test_set: str, stream: str) -> list[Curve]:
-    """The sweeps of which there are delays, and those of `systems` that are in none of them."""
+    """The sweeps of `systems` of which there are delays, and those systems that are in none of them."""
 
     def is_timed(name: str) -> bool:
         return delays_file(where.result(name, test_set), stream).exists()
 
     found = []
-    for sweep in swept(where.exp):
+    for sweep in (sweep for sweep in swept(where.exp) if sweep.system in systems):
         if points := {value: name for value, name in sweep.points.items() if is_timed(name)}:
             found.append(replace(sweep, points=points))
     in_sweeps = {(where.exp / path).resolve() for curve in found for path in curve.points.values()}
     alone = [s for s in systems if is_timed(s) and (where.exp / s).resolve() not in in_sweeps]
     found += [Curve(system, "", {"": system}) for system in alone]
-    return sorted(found, key=lambda curve: (systems + [curve.system]).index(curve.system))
+    return sorted(found, key=lambda curve: systems.index(curve.system))
 
 
 def swept(exp: Path) -> Iterator[Curve]:
@@ -87,7 +88,7 @@ def write_curves(where: Experiments, systems: list[str], test_set: str, options:
     if not curves:
         path.unlink(missing_ok=True)
         return False
-    compared = [LAGS_COMPARED, SHARES]  # a file of before something was added here is made again
+    compared = [LAGS_COMPARED, SHARES, SAID]  # a file of before something was added here is made again
     inputs = list(_inputs(where, curves, test_set))
     stamp = Stamp(path, inputs, options=asdict(options), curves=repr(curves), compared=compared)
     if not stamp.is_current():
@@ -139,6 +140,7 @@ def _compare(where: Experiments, curves: list[Curve], test_set: str, stream: str
     bound = next((c for c in curves if not c.key and all(map(is_late, writings[c.name, ""][0]))), None)
     return {
         "unit": unit,
+        "utterances": len(ids),
         "bound": bound and bound.name,
         "signatures": {name: draws.signature(metric) for name, metric in every.items()},
         "curves": [_curve(curve, measured, bound) for curve in curves],

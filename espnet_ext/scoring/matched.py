@@ -54,7 +54,7 @@ def mean_against(x: Measured, y: Measured, x_other: Measured, y_other: Measured)
 
 
 def judged(differences_R: np.ndarray) -> dict[str, Any]:
-    """From the actual difference and those of the resamples: its 95 % interval, and p that chance alone makes one.
+    """From the actual difference and those of the resamples: error, 95 % interval, and p that chance alone makes one.
 
     p is two-sided: twice the share of resamples that lie on the other side of 0, or on it.
     """
@@ -63,6 +63,7 @@ def judged(differences_R: np.ndarray) -> dict[str, Any]:
     beyond = min(int(np.sum(resampled_R <= 0)), int(np.sum(resampled_R >= 0)))
     return {
         "difference": actual,
+        "se": float(resampled_R.std()),
         "low": float(resampled_R[cut]),
         "high": float(resampled_R[count - cut - 1]),
         "p": min(1.0, 2 * (beyond + 1) / (count + 1)),

@@ -15,7 +15,7 @@ from espnet_ext.infra.streams import STREAMS, Stream
 from espnet_ext.scoring.confusion import WrongLanguage, languages_of
 from espnet_ext.scoring.latency_scores import compare_latency, delays_file
 from espnet_ext.scoring.metrics import STREAM_METRICS, WRONG_LANGUAGE, ErrorRate, Metric, Options, make_metric
-from espnet_ext.scoring.significance import TEST, Draws, compare_systems
+from espnet_ext.scoring.significance import SAID, TEST, Draws, compare_systems
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references, reference_files
 
 NOT_FOR_IT = "none of its tasks is decoded on this set"
@@ -107,6 +107,7 @@ def score_test_set(where: Experiments, systems: list[str], test_set: str, option
         systems=systems,
         options=asdict(options),
         p=TEST,
+        said=SAID,
         versions=[version("sacrebleu"), version("jiwer")],
     )
     if all((where.result(s, test_set) / "scores.json").exists() for s in systems) and stamp.is_current():

@@ -25,12 +25,13 @@ from espnet_ext.scoring.results import (
     score_test_set,
     with_delays,
 )
-from espnet_ext.scoring.seed_test import TEST, Trained, seed_p
+from espnet_ext.scoring.seed_test import TEST, Trained, seed_difference
 from espnet_ext.scoring.significance import Draws
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references
 
 Counted = dict[str, tuple[Any, dict[str, list[np.ndarray]]]]  # each metric, and the counts of each system and seed
 LEVEL = 0.05  # of the tests counted over seeds
+SAID = ("p", "se", "df")  # of the difference of two means; a file of before something was added here is made again
 
 
 def seeds_file(where: Experiments, test_set: str) -> Path:
@@ -61,7 +62,7 @@ def score_seeds(where: Experiments, seeds: list[int], systems: list[str], test_s
     versions = [version("sacrebleu"), version("jiwer")]
     output = seeds_file(where, test_set)
     settings: dict[str, Any] = {"seeds": seeds, "systems": systems, "options": asdict(options), "p": TEST}
-    stamp = Stamp(output, inputs, **settings, versions=versions)
+    stamp = Stamp(output, inputs, **settings, versions=versions, said=SAID)
     if stamp.is_current():
         return
     streams = {}
@@ -152,16 +153,17 @@ def delays(place: Experiments, system: str, test_set: str, stream: str) -> Path:
 
 
 def compare_means(metric: Metric, statistics: dict[str, list[np.ndarray]], draws: Draws) -> dict[str, Any]:
-    """Mean and spread over seeds, and p for the difference of two means; `statistics` are the (N, K) of each seed."""
+    """Mean and spread over seeds, and what tells two means apart; `statistics` are the (N, K) of each seed."""
     trained = {name: Trained.of(metric, each, draws) for name, each in statistics.items()}
     utterances = draws.counts_RN.shape[1]
+    found = {a: {b: seed_difference(trained[a], trained[b], utterances) for b in trained if b != a} for a in trained}
     return {
         "signature": draws.signature(metric),
         "systems": {
             name: {"scores": s.scores_S.tolist(), "mean": s.mean, "sd": s.sd, "n": s.trainings}
             for name, s in trained.items()
         },
-        "p": {a: {b: seed_p(trained[a], trained[b], utterances) for b in trained if b != a} for a in trained},
+        **{said: {a: {b: d and getattr(d, said) for b, d in row.items()} for a, row in found.items()} for said in SAID},
     }
 
 

@@ -53,8 +53,18 @@ class Trained:
         return float((self.resampled_SR - self.resampled_SR.mean(0)).var(1, ddof=1).sum() / (self.trainings - 1))
 
 
-def seed_p(a: Trained, b: Trained, utterances: int) -> float | None:
-    """p of the difference of the means; none where both have one training, as that says nothing of another seed."""
+@dataclass(frozen=True)
+class Difference:
+    """Of two means: what it is, its standard error with the degrees of freedom, and p that chance alone makes it."""
+
+    difference: float
+    se: float
+    df: float
+    p: float
+
+
+def seed_difference(a: Trained, b: Trained, utterances: int) -> Difference | None:
+    """Of a less b; none where both have one training, as that says nothing of another seed."""
     several = [system for system in (a, b) if not system.one_training]
     if not several:
         return None
@@ -67,12 +77,13 @@ def seed_p(a: Trained, b: Trained, utterances: int) -> float | None:
     of_seeds = [share * s.seed_variance for share, s in zip(shares, several, strict=True)]
     counted_twice = sum(share * s.noise_variance for share, s in zip(shares, several, strict=True))
     variance = of_utterances + max(0.0, sum(of_seeds) - counted_twice)
-    if difference == 0 or variance == 0:
-        return 1.0
+    if variance == 0:
+        return Difference(difference, 0.0, max(utterances - 1.0, 1.0), 1.0)
     # Welch and Satterthwaite: a sum of variances, each known by so many degrees of freedom.
     unsure = of_utterances**2 / max(utterances - 1, 1)
     unsure += sum(v**2 / (s.trainings - 1) for v, s in zip(of_seeds, several, strict=True))
-    return two_sided(difference / math.sqrt(variance), variance**2 / unsure)
+    se, df = math.sqrt(variance), variance**2 / unsure
+    return Difference(difference, se, df, two_sided(difference / se, df))
 
 
 def two_sided(t: float, freedom: float) -> float:

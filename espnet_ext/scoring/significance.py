@@ -12,6 +12,7 @@ import numpy as np
 from espnet_ext.scoring.metrics import Metric
 
 TEST = "paired approximate randomisation, two-sided"
+SAID = ("se", "utterances")  # of a comparison beside scores and p; a file of before something was added is made again
 ROUNDING = 1e-9  # score differences closer than this are equal
 
 
@@ -79,15 +80,17 @@ def sacrebleu_p(scores_a_R: np.ndarray, scores_b_R: np.ndarray, difference: floa
 
 
 def compare_systems(metric: Metric, statistics: dict[str, np.ndarray], draws: Draws) -> dict[str, Any]:
-    """Score, interval and p-values of every system against every other."""
+    """Score and interval of every system; p and the standard error of its difference from every other."""
     scores = {name: metric.score(counts_NK.sum(0)) for name, counts_NK in statistics.items()}
     resampled = {name: draws.scores(metric, counts_NK) for name, counts_NK in statistics.items()}
     randomised, names = Randomisation(metric, statistics, draws), list(statistics)
     others = {a: [b for b in names if b != a] for a in names}
     return {
         "signature": draws.signature(metric),
+        "utterances": draws.counts_RN.shape[1],
         "systems": {name: {"score": scores[name], **confidence(resampled[name])} for name in names},
         "p": {a: {b: randomised.p(a, b) for b in others[a]} for a in names},
+        "se": {a: {b: float((resampled[a] - resampled[b]).std()) for b in others[a]} for a in names},
         "p_paired_bs": {
             a: {b: sacrebleu_p(resampled[a], resampled[b], scores[a] - scores[b]) for b in others[a]} for a in names
         },
