@@ -3,7 +3,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SHELL_FILES = $(wildcard tools/*.sh utils/*.sh egs/*/*.sh egs/*/local/*.sh) .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help environment setup demo test check bench voices clean
+.PHONY: help environment setup demo papers test check bench voices clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -17,6 +17,10 @@ setup: environment ## Build .venv if it is missing or its pins changed; install 
 demo: environment ## Make the spoken mini corpus, train and score every system on it, write the report.
 	egs/mini/run.sh
 	@echo "the table: egs/mini/RESULTS.md; the page to look at: file://$(CURDIR)/egs/mini/report.html"
+
+papers: environment ## Run all systems of the five papers on mini, for hours; writes docs/claims.md. SEEDS="1 2 3"
+	egs/mini/papers.sh --seeds "$(SEEDS)"
+	python -m espnet_ext.claims
 
 test: setup ## Run the tests.
 	@tools/install.sh bench

@@ -12,6 +12,7 @@ nj=2                 # Parallel CPU jobs.
 ngpu=0               # GPUs to train with; 0 means the CPU, also for decoding.
 executor=local       # Where jobs run: local or slurm.
 exp=exp              # Folder of the experiments.
+tables=              # Name of this run's tables and report, as in RESULTS.<name>.md; empty means none.
 systems=             # Systems to train and decode, in this order; each has a conf/<system>.yaml.
 src_lang=en          # Language of the speech and of its transcripts.
 tgt_lang=de          # Language to translate into.
@@ -47,6 +48,7 @@ for system in $systems; do
     [ "$system" != base ] || _reject "unknown system 'base': conf/base.yaml is what the systems of a recipe share"
     [ -f "conf/$system.yaml" ] || _reject "unknown system '$system': there is no $PWD/conf/$system.yaml"
 done
+[[ $tables =~ ^[A-Za-z0-9_.-]*$ ]] || _reject "option '--tables' takes a name such as mutual, not '$tables'"
 [[ $executor =~ ^(local|slurm)$ ]] || _reject "option '--executor' takes local or slurm, not '$executor'"
 [ "$stage" -le "$stop_stage" ] || _reject "nothing to do: --stage $stage comes after --stop_stage $stop_stage"
 
@@ -103,12 +105,14 @@ corpus_args=()
 [ -z "$corpus" ] || corpus_args=(--corpus "$corpus" "${langs[@]}" --nj "$nj")
 
 pages=$exp/
-[ "$exp" != exp ] || pages= # the recipe's own RESULTS.md and report.html
+[[ $exp != exp && ! ($tables && $exp == exp/*) ]] || pages= # the recipe's own RESULTS.md and report.html
 data=data dump=dump pair=
 if [ "$by_pair" = true ]; then
     pair=$src_lang-$tgt_lang
     data=data/$pair dump=dump/$pair exp=$exp/$pair
 fi
+
+called=${tables:+.$tables}${pair:+.$pair}
 
 joined() { # words -> one word, which espnet_ext.stages takes apart
     local IFS=$'\037'
@@ -123,7 +127,7 @@ recipe=(
     --launch="$(joined "${launch[@]}")" --training="$(joined "${training[@]}")" --scoring="$(joined "${scoring[@]}")"
     --decoding="$(joined --device "$device" "${jobs[@]}" "${search[@]}")" --results="$(joined --data "$data" "${langs[@]}")"
     --data="$data" --jobs="$(joined "${jobs[@]}")"
-    --tables="${pages}RESULTS${pair:+.$pair}.md" --page="${pages}report${pair:+.$pair}.html"
+    --tables="${pages}RESULTS$called.md" --page="${pages}report$called.html"
 )
 
 if [ -n "$vary" ]; then
