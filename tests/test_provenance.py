@@ -6,7 +6,7 @@ import pytest
 
 from espnet_ext.training.provenance import commit
 
-COMMITTED = ("RESULTS.md", "RESULTS.json", "SWEEP-asr-seed.png", "conf/asr.yaml", "run.sh")
+COMMITTED = ("../../docs/claims.md", "RESULTS.md", "RESULTS.json", "SWEEP-asr-seed.png", "conf/asr.yaml", "run.sh")
 
 
 @pytest.fixture()
@@ -18,8 +18,10 @@ def repository(tmp_path):
     (tmp_path / "package").mkdir()
     (tmp_path / "package/code.py").write_text("a = 1\n")
     for name in COMMITTED:
+        path = tmp_path / "egs/new" / name
         (tmp_path / "egs/new/conf").mkdir(parents=True, exist_ok=True)
-        (tmp_path / "egs/new" / name).write_text("a: 1\n")
+        path.resolve().parent.mkdir(parents=True, exist_ok=True)
+        path.resolve().write_text("a: 1\n")
     (tmp_path / ".gitignore").write_text("exp/\n")
     git("add", "-A")
     git("commit", "-qm", "first")
@@ -37,6 +39,7 @@ def repository(tmp_path):
         ("exp/ignored.py", ""),
         ("egs/new/RESULTS.md", ""),  # written by the run itself
         ("egs/new/RESULTS.json", ""),
+        ("docs/claims.md", ""),
         ("egs/new/SWEEP-asr-seed.png", ""),
         ("egs/new/conf/asr.yaml", "+changes"),
         ("egs/new/run.sh", "+changes"),
