@@ -1,5 +1,7 @@
 """Label a set by trained MT systems: `python -m espnet_ext.pseudo_label data/train data/train_mt --exp exp/mt`.
 
+`--program "apertium -u eng-spa" --src_lang en --tgt_lang es` has a program of another kind translate, line by line.
+
 The result is a data directory like any other: the audio of the set, its transcripts, and what the systems wrote as
 the text in their target language. `labels.jsonl` in it says of every translation where it comes from.
 """
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.data.label_filter import Label, LabelFilter
+from espnet_ext.data.label_program import label_by_program
 from espnet_ext.data.tasks import read_tasks
 from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.commands import one_line_errors
@@ -108,7 +111,7 @@ def write(args: argparse.Namespace, found: list[Path], langs: tuple[str, str]) -
     from espnet_ext.data.about import read_about
     from espnet_ext.data.write_datadir import write_data_dir
 
-    single = len(args.exp) * args.nbest == 1
+    single = len(args.exp or "1") * args.nbest == 1
     everything = labels(found, dict(read_table(args.data / f"text.{langs[0]}")))
     verdicts = make_filter(args, langs[1]).verdicts(everything)
     kept = [one for one, verdict in zip(everything, verdicts, strict=True) if verdict is None]
@@ -117,6 +120,7 @@ def write(args: argparse.Namespace, found: list[Path], langs: tuple[str, str]) -
     labelled = utterances(args.data, kept, langs[1], single)
     write_data_dir(args.output, labelled, nj=args.nj, speech=read_about(args.data).speech)
     origin = [{"model": str(exp), "commit": read_run(exp).get("commit")} for exp in args.exp]
+    origin = origin or [{"model": args.program}]
     with atomic_open(args.output / RECORD) as stream:
         for one, verdict in zip(everything, verdicts, strict=True):
             entry = {"id": new_id(one, single), **asdict(one), **origin[one.system - 1]}
@@ -148,7 +152,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m espnet_ext.pseudo_label", description=__doc__)
     parser.add_argument("data", type=Path, help="data directory with transcripts")
     parser.add_argument("output", type=Path, help="data directory to write")
-    parser.add_argument("--exp", type=Path, nargs="+", required=True, help="MT systems; each gives labels of its own")
+    by = parser.add_mutually_exclusive_group(required=True)
+    by.add_argument("--exp", type=Path, nargs="+", default=[], help="MT systems; each gives labels of its own")
+    line = "a program that translates a line into a line, such as 'apertium -u eng-spa'; with --src_lang and --tgt_lang"
+    by.add_argument("--program", help=line)
+    for side, of in (("src_lang", "transcripts"), ("tgt_lang", "labels")):
+        parser.add_argument(f"--{side}", help=f"language of the {of}, for --program")
     parser.add_argument("--nbest", type=at_least_one, default=1, help="labels of each system for an utterance (1)")
     parser.add_argument("--beam", type=at_least_one, default=5, help="hypotheses in the search; 1 is greedy (5)")
     parser.add_argument("--dtype", choices=("auto", "fp32", "bf16", "int8"), default="fp32", help="number format")
@@ -172,20 +181,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     args = make_parser().parse_args(arguments)
     with one_line_errors("pseudo_label", ValueError, JobError, TrainError):
-        langs = same_languages(args.exp)
+        langs = same_languages(args.exp) if args.exp else (args.src_lang, args.tgt_lang)
+        if not all(langs) or (args.program and args.nbest > 1):
+            raise ValueError(
+                "--program gives one label of each line: it takes --src_lang and --tgt_lang, and no --nbest"
+            )
         transcripts = args.data / f"text.{langs[0]}"
         if not transcripts.exists():
-            raise ValueError(f"{transcripts}: not there, and {args.exp[0]} translates from {langs[0]}; check the set")
+            who = args.program or args.exp[0]
+            raise ValueError(f"{transcripts}: not there, and {who} translates from {langs[0]}; check the set")
         known = [path for folder in args.language_text for path in sorted(folder.glob("text.*"))]
         sources = [*read_datadir.tables(args.data), *known, *(p for exp in args.exp for p in made_from(exp, exp))]
         settings = {name: getattr(args, name) for name in ("beam", "nbest", "dtype", "engine", "most_off", "min_score")}
+        settings |= {"program": args.program, "langs": langs} if args.program else {}
         stamp = Stamp(args.output / RECORD, sources, parts=PARTS, **settings)
         if stamp.is_current():
             return
         with stamp.making():
-            index = args.output / "labels" / args.data.resolve().name
-            text.update(transcripts, index / transcripts.name)
-            write(args, [translate(args, index, number) for number in range(1, len(args.exp) + 1)], langs)
+            folder = args.output / "labels"
+            if args.program:
+                found = [label_by_program(args.program, transcripts, folder / "program" / "nbest.jsonl")]
+            else:
+                index = folder / args.data.resolve().name
+                text.update(transcripts, index / transcripts.name)
+                found = [translate(args, index, number) for number in range(1, len(args.exp) + 1)]
+            write(args, found, langs)
 
 
 if __name__ == "__main__":

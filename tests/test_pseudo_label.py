@@ -1,5 +1,6 @@
 """Pseudo-labels: the filter, the data directory, several labels an utterance, kill -9."""
 
+import codecs
 import json
 import os
 import random
@@ -166,3 +167,35 @@ def test_a_task_that_translates_text_is_found(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({**config, "tasks": {"a": mt, "b": mt}}))
     with pytest.raises(ValueError, match="translates by several tasks, a b; give one with one"):
         pseudo_label.translator(tmp_path)
+
+
+def by_program(recipe: Path, out: Path, program: str, *options: str) -> None:
+    words = [*NO_FILTER, "--program", program, "--src_lang", "en", "--tgt_lang", "es", *options]
+    pseudo_label.main([str(recipe / "data/train"), str(out), *words])
+
+
+def test_a_program_of_another_kind_translates(recipe: Path, tmp_path: Path) -> None:
+    by_program(recipe, tmp_path / "out", "tr a-z n-za-m")
+    originals = dict(read_table(recipe / "data/train/text.en"))
+    labels = dict(read_table(tmp_path / "out/text.es"))
+    assert labels == {key: codecs.encode(text.lower(), "rot13") for key, text in originals.items()}
+    assert all(line["model"] == "tr a-z n-za-m" and line["score"] is None for line in record(tmp_path / "out"))
+    check.main([str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize(
+    ("program", "options", "message"),
+    [
+        ("head -n 1", (), r"--program head -n 1: 1 lines for 24, exit status 0 .*; give a program that writes a line"),
+        ("false", (), r"--program false: 0 lines for 24, exit status 1"),
+        ("no-such-program -u", (), r"--program no-such-program -u: cannot be run .*; install it, or give its path"),
+        ("cat", ("--tgt_lang", ""), r"it takes --src_lang and --tgt_lang, and no --nbest"),
+        ("cat", ("--nbest", "2"), r"it takes --src_lang and --tgt_lang, and no --nbest"),
+    ],
+)
+def test_a_program_that_does_not_translate_is_said(
+    recipe: Path, tmp_path: Path, program: str, options: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(SystemExit, match=message):
+        by_program(recipe, tmp_path / "out", program, *options)
+    assert not (tmp_path / "out/text.es").exists()
