@@ -27,6 +27,7 @@ resample=false       # Resample audio that is not at 16 kHz, instead of refusing
 augment=             # Augmented copies of the training set, such as "speed:0.9,1.1"; empty means none.
 vocab_size=4000      # Sub-words of a vocabulary; char takes every character.
 joint_vocab_size=    # Sub-words of the vocabulary of both languages together; empty means vocab_size.
+subword_sets=        # Sets from whose text sub-words are learned; empty means train_set and mt_train_set.
 subword_type=unigram # unigram, bpe or char.
 joint_subword_type=  # Of the vocabulary of both languages together; empty means subword_type.
 seeds=               # Seeds to train with, such as "1 2 3": the first in the folder of the experiments, seed N in seedN/.
@@ -150,8 +151,10 @@ fi
         stage 4 "features of $name" python3 -m espnet_ext.data.features "$data/$name" "$dump/$name" "${jobs[@]}"
     done
 
+    # shellcheck disable=SC2206
+    spelled=(${subword_sets:-$train_set $more_text})
     stage 5 "sub-words" python3 -m espnet_ext.data.subwords "$dump/subwords" --joint --langs "$src_lang" "$tgt_lang" \
-        --data "$data/$train_set" ${more_text:+--extra_data "$data/$more_text"} \
+        --data "${spelled[@]/#/$data/}" \
         --type "$subword_type" ${joint_subword_type:+--joint_type "$joint_subword_type"} "${subword_size[@]}" \
         ${named[2]:+--universal ${named[2]-}}
 
