@@ -11,7 +11,8 @@ exec ../../utils/st.sh \
     --train_set phone_en_train \
     --valid_set phone_en_dev \
     --test_sets "$tests" \
-    --vocab_size 1500 \
+    --vocab_size 500 \
+    --joint_vocab_size 1000 \
     --resample true \
     --score_args "--lowercase --remove_punctuation" \
     -- "$@"
