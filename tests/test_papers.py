@@ -87,12 +87,14 @@ def decides(commands: list[list[str]], results: str, *systems: str) -> bool:
 
 def test_what_it_is_told_reaches_every_command() -> None:
     asked = ["--exp", "exp_t", "--set", "max_epoch=1", "--data_args", "--size tiny", "--seeds", "4 5", "--nj", "3"]
+    asked += ["--more", "--vocab_size 120 --decode beam=2"]
     done = papers("--papers", "mutual", "--dry_run", *asked)
     commands = [shlex.split(line) for line in done.stdout.splitlines() if not line.startswith("#")]
     assert commands[0] == ["python3", "local/data.py", "data", "--size", "tiny"]
     trained = of("train", commands)
     assert len(trained) == 2 * 9 and all("max_epoch=1" in words and words[4].startswith("exp_t/") for words in trained)
-    assert {after(words, "--nj") for words in of("decode", commands)} == {"3"}
+    assert {(after(words, "--nj"), after(words, "--beam")) for words in of("decode", commands)} == {("3", "2")}
+    assert {after(words, "--vocab_size") for words in of("data.subwords", commands)} == {"120"}
     assert after(of("score", commands)[-1], "--results") == "exp_t/RESULTS.mutual.md"  # the committed one stays
 
 

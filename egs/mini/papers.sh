@@ -11,6 +11,7 @@ set=          # Values to change in every config, such as "max_epoch=1".
 data_args=    # Arguments for local/data.py, such as "--size tiny".
 nj=2          # Parallel CPU jobs.
 ngpu=0        # GPUs to train with; 0 means the CPU.
+more=         # More options of run.sh, such as "--executor slurm --decode beam=2"; they count most.
 dry_run=false # Print the commands without running them.
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -59,7 +60,7 @@ sweeps() { # after interactive and mutual
 
 run() { # options of run.sh
     ./run.sh --exp "$exp" --seeds "$seeds" --set "$set" --data_args "$data_args" --nj "$nj" --ngpu "$ngpu" \
-        --dry_run "$dry_run" "$@"
+        --dry_run "$dry_run" "$@" "${others[@]}"
 }
 
 run_and_vary() { # sweeps, options of run.sh
@@ -74,7 +75,7 @@ for paper in $papers; do
 done
 cd "$here"
 # shellcheck disable=SC2206
-to_do=($papers) each=($seeds)
+to_do=($papers) each=($seeds) others=($more)
 trainings=$((${#each[@]} > 0 ? ${#each[@]} : 1)) expected=0 taken=0
 while [ ${#to_do[@]} -gt 0 ]; do
     left=0
