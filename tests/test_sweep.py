@@ -112,6 +112,8 @@ def test_table_has_a_row_for_each_value(recipe):
     assert "Made by `./run.sh --systems asr --vary model_conf.asr_ctc_weight=0,0.3`" in text
     assert f"![model_conf.asr_ctc_weight](SWEEP-{CTC}.png)" in text and "0.3 is the value that `exp/asr` has" in text
     assert (recipe / f"SWEEP-{CTC}.png").read_bytes().startswith(b"\x89PNG")
+    scored = json.loads((recipe / f"SWEEP-{CTC}.json").read_text())["sets"]["test"]["asr"]["wer"]["systems"]
+    assert list(scored) == ["asr_ctc_weight=0", "asr_ctc_weight=0.3"]
 
 
 def test_options_of_search_train_nothing(recipe):
