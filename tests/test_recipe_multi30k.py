@@ -97,3 +97,20 @@ def test_captions_are_spoken(recipe: RecipeCopy, tmp_path: Path, monkeypatch: py
     text = ["--src_lang", "de", "--tgt_lang", "en"]
     result = recipe.prepare("data/de-en", "--corpus", str(corpus), *voices, *text)
     assert result.returncode == 1 and "--spoken speaks English, and --src_lang is de" in result.stderr
+
+
+def test_speech_systems_share_the_text_recipes_data_and_translator(
+    recipe: RecipeCopy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOICES", str(tmp_path))
+    corpus = ["--corpus", str(write_corpus(tmp_path / "corpus")), "--subword_type", "char", "--nj", "1", "--set", TINY]
+    assert recipe.run(*corpus, "--systems", "mt", "--stop_stage", "7").returncode == 0
+    trained = (recipe.folder / "exp/en-de/mt/model.pth").stat()
+    systems = (recipe.folder / "run_speech.sh").read_text().split('--systems "')[1].split('"')[0].split()
+    speech = ["--data_args", "--spoken small", "--systems", " ".join(systems)]
+    result = recipe.run(*corpus, *speech, script="run_speech.sh")
+    assert result.returncode == 0, result.stderr
+    results = (recipe.folder / "RESULTS.speech.en-de.md").read_text().replace("†", "")
+    for system in systems:
+        assert f"</sup> {system} |" in results
+    assert (recipe.folder / "exp/en-de/mt/model.pth").stat().st_mtime_ns == trained.st_mtime_ns

@@ -41,7 +41,7 @@ joint"
 task_aware() {
     local tasks="tasks_st tasks_asr tasks_mt tasks_joint tasks_joint_st tasks_joint_asr tasks_joint_mt tasks_maml"
     tasks+=" tasks_maml_st tasks_maml_asr tasks_maml_mt tasks_explicit tasks_implicit tasks_input"
-    run --tables tasks --joint_vocab_size 1000 --systems "lang_de lang_fr lang_zh lang_joint lang_maml lang_ohv \
+    run --tables tasks --systems "lang_de lang_fr lang_zh lang_joint lang_maml lang_ohv \
 lang_maml_ohv lang_input lang_explicit lang_implicit lang_maml_implicit"
     run --tables tasks_speech --systems "asr $tasks tasks_maml_explicit tasks_maml_implicit"
 }

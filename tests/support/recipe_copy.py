@@ -30,9 +30,9 @@ class RecipeCopy:
         shutil.copytree(ROOT / "utils", root / "utils")
         (root / "espnet_ext").symlink_to(ROOT / "espnet_ext")
 
-    def run(self, *options: str) -> subprocess.CompletedProcess[str]:
-        """run.sh, with a python3 that starts at once."""
-        command = [str(self.folder / "run.sh"), *options]
+    def run(self, *options: str, script: str = "run.sh") -> subprocess.CompletedProcess[str]:
+        """run.sh (or another script), with a python3 that starts at once."""
+        command = [str(self.folder / script), *options]
         if "--dry_run" in options:
             return self._call(command)
         with warm_python(self.folder.parents[1] / ".venv" / "bin"):
