@@ -11,7 +11,7 @@ from espnet_ext.data.tasks import TaskError, read_tasks
 from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.scoring.arguments import seed_list
 from espnet_ext.train import split_changes
-from espnet_ext.training.config import planned
+from espnet_ext.training.config import meant_for, planned
 
 JOINED = "\x1f"  # parts the words that st.sh gives as one argument
 
@@ -63,13 +63,20 @@ class Recipe:
         """Whether the first seed's system serves this seed too."""
         return seed != self.all_seeds()[0] and system in self.once
 
-    def changes(self, seed: int | None, *more: str) -> list[str]:
+    def set_for(self, system: str) -> str:
+        """What --set says, but for the tasks and derived sets of other systems."""
+        given = split_changes(self.set) if self.set else []
+        own = meant_for(Path("conf") / f"{system}.yaml", given)
+        return self.set if own == given else " ".join(own)
+
+    def changes(self, system: str, seed: int | None, *more: str) -> list[str]:
         """What --set changes, the last counting most."""
-        return [*([self.set] if self.set else []), *([] if seed is None else [f"seed={seed}"]), *more]
+        own = self.set_for(system)
+        return [*([own] if own else []), *([] if seed is None else [f"seed={seed}"]), *more]
 
     def train(self, system: str, folder: Path, seed: int | None, *more: str) -> Command:
         title = f"train {folder.name}" + (f" with seed {seed}" if seed is not None else "")
-        changes = [word for change in self.changes(seed, *more) for word in ("--set", change)]
+        changes = [word for change in self.changes(system, seed, *more) for word in ("--set", change)]
         arguments = (f"conf/{system}.yaml", str(folder), *self.training, *changes)
         return Command(7, title, self.launch, "train", arguments)
 
@@ -77,14 +84,14 @@ class Recipe:
         """The sets that a system's training asks for, made of others."""
         if self.config(system, seed).get("derived"):
             places = ("--data", str(self.data), "--dump", str(self.dump), "--exp", str(self.exp))
-            given = [*(split_changes(self.set) if self.set else []), *more]
+            given = [one for change in self.changes(system, None, *more) for one in split_changes(change)]
             changes = [word for change in given for word in ("--set", change)]
             arguments = (f"conf/{system}.yaml", *places, *self.jobs, *changes)
             yield Command(7, f"derive sets of {system}", ("python3",), "data.derive", arguments)
 
     def config(self, system: str, seed: int | None = None) -> dict[str, Any]:
         """What its YAML says, with the changes."""
-        changes = [one for change in self.changes(seed) for one in split_changes(change)]
+        changes = [one for change in self.changes(system, seed) for one in split_changes(change)]
         return planned(Path("conf") / f"{system}.yaml", changes)
 
     def task_sets(self, *systems: str) -> list[str]:

@@ -139,7 +139,7 @@ def config_of(recipe: Recipe, seed: int | None, *changes: str) -> Any:
     """The configuration that a training uses, with further changes."""
     from espnet_ext.training.config import read_config
 
-    given = [change for text in recipe.changes(seed) for change in train.split_changes(text)]
+    given = [change for text in recipe.changes(recipe.systems[0], seed) for change in train.split_changes(text)]
     return read_config(Path("conf", f"{recipe.systems[0]}.yaml"), given, changes)
 
 

@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 
-from espnet_ext.data.derive import read_derived, words_of
+from espnet_ext.data.derive import read_derived, sources, words_of
 from espnet_ext.data.tasks import TaskError
 from espnet_ext.sets import named
+from espnet_ext.stages import recipe_of, recipe_parser
 from espnet_ext.training.check_config import check_config
-from espnet_ext.training.config import read_config
+from espnet_ext.training.config import meant_for, read_config
 from espnet_ext.training.errors import TrainError
 from tests.support.toy_tasks import NAME, TASKS, know_toy_tasks, make_task_dumps
 
+PLACES = ["--exp=exp", "--dump=dump", "--tables=RESULTS.md", "--page=report.html"]
 FAST = {"how": "augment", "from": "train", "with": ["speed:0.9,1.1", "echo"]}
 LABELS = {"how": "pseudo_label", "from": "fast", "exp": ["mt", "mt_big"], "nbest": 2, "keep": True, "not": False}
 
@@ -29,8 +31,11 @@ def test_only_what_tasks_ask_for_is_made_sources_first() -> None:
 
 
 def test_options_are_words_of_the_command() -> None:
-    assert words_of(FAST, Path("exp")) == ["--with", "speed:0.9,1.1", "echo"]
-    assert words_of(LABELS, Path("exp")) == ["--exp", "exp/mt", "exp/mt_big", "--nbest", "2", "--keep"]
+    assert words_of(FAST, Path("data"), Path("exp")) == ["--with", "speed:0.9,1.1", "echo"]
+    assert words_of(LABELS, Path("data"), Path("exp")) == ["--exp", "exp/mt", "exp/mt_big", "--nbest", "2", "--keep"]
+    other = {"how": "subset", "from": "train", "without": ["dev", "other/test"]}
+    assert words_of(other, Path("data/x"), Path("exp")) == ["--without", "data/x/dev", "other/test"]
+    assert sources(other) == ["train", "dev"]
 
 
 @pytest.mark.parametrize(
@@ -65,17 +70,31 @@ def test_the_recipe_prepares_their_sources(tmp_path: Path, monkeypatch: pytest.M
     assert vocabularies == ["de,en:train"], "what is derived is no text to learn sub-words from"
 
 
-def test_a_change_is_for_the_systems_that_derive_the_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_that_an_option_names_is_made_before() -> None:
+    derived = {
+        "half": {"how": "subset", "from": "train"},
+        "rest": {"how": "subset", "from": "train", "without": "half"},
+    }
+    assert list(read_derived(config_of("rest", **derived))) == ["half", "rest"]
+
+
+def test_a_change_is_for_the_systems_that_have_what_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     know_toy_tasks(monkeypatch)
     make_task_dumps(tmp_path)
     monkeypatch.chdir(tmp_path)
-    own = Path("conf") / f"{NAME}.yaml"
-    (tmp_path / "conf/other.yaml").write_text(f"from: {NAME}\nderived: {{fast: {{how: augment, from: clean}}}}\n")
-    changes = ["derived.fast.with=echo"]
-    assert named([NAME, "other"], changes)[0] == ["train", "more", "clean"]
-    assert read_derived(read_config(own, changes).values) == {}
-    check_config(read_config(own, changes))
-    asked = [*changes, "tasks.st.set=fast"]
-    assert read_derived(read_config(Path("conf/other.yaml"), asked).values)["fast"]["with"] == "echo"
-    with pytest.raises(TaskError, match=r"derived\.fast: .*expected {how: ..., from: SET, ...}"):
-        read_derived(read_config(own, asked).values)
+    own, other = Path("conf") / f"{NAME}.yaml", Path("conf/other.yaml")
+    task = "{set: fast, reads: speech, src: de, tgt: de}"
+    other.write_text(f"from: {NAME}\nderived: {{fast: {{how: augment, from: clean}}}}\ntasks: {{de: {task}}}\n")
+    changes = ["derived.fast.with=echo", "tasks.de.weight=2", "max_epoch=3", "tasks.mt=null"]
+    assert meant_for(own, changes) == changes[2:] and meant_for(other, changes) == changes
+    assert named([NAME, "other"], changes)[0] == ["train", "clean"]
+    recipe = recipe_of(recipe_parser("stages", None).parse_args([*PLACES, "--systems", "other", "--set", changes[0]]))
+    assert recipe.changes(NAME, 2) == ["seed=2"] and recipe.changes("other", 2) == [changes[0], "seed=2"]
+    assert recipe.config("other")["derived"]["fast"]["with"] == "echo"
+    with pytest.raises(
+        TaskError, match=r"tasks\.dee: none of .*, other has it, so --set tasks\.dee\.weight=2 is for n"
+    ):
+        named([NAME, "other"], [*changes, "tasks.dee.weight=2"])
+    with pytest.raises(TaskError, match=r"derived\.fast: none of toy_tasks has it"):
+        named([NAME], changes[:1])
+    assert meant_for(own, ["tasks.de={set: train}", "tasks.de.weight=2"]), "a task that is given whole may be changed"

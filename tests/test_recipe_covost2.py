@@ -1,6 +1,7 @@
 """egs/covost2: its tables with their traps, mp3, speech of the target language, and all stages."""
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import soundfile
 
 from espnet_ext.corpora import covost2
+from espnet_ext.data.derive import read_derived, words_of
+from espnet_ext.training.config import planned
 from tests.support.recipe_copy import TINY, RecipeCopy, table
 
 HEAD = "client_id\tpath\tsentence\tup_votes"
@@ -34,8 +37,9 @@ def write_corpus(root: Path) -> Path:
     for i in range(24):
         name, kind = f"common_voice_en_{i}", i % 4
         write_clip(root / "en/clips" / f"{name}.mp3")
-        spoken.append(f"{i % 3:x}{'a' * 127}\t{name}.mp3\t{SENTENCES[kind]}\t2")
-        labelled.append(f"{name}.mp3\t{LABELS[kind]}\t{SPLITS[kind if i < 20 else 0]}")
+        own = f" {i}" if i >= len(SENTENCES) else ""  # no sentence twice
+        spoken.append(f"{i % 3:x}{'a' * 127}\t{name}.mp3\t{SENTENCES[kind]}{own}\t2")
+        labelled.append(f"{name}.mp3\t{LABELS[kind]}{own}\t{SPLITS[kind if i < 20 else 0]}")
     (root / "en/clips/common_voice_en_90.mp3").write_bytes(b"no mp3")
     spoken += [f"b\tcommon_voice_en_{n}.mp3\tBad.\t2" for n in (90, 91, 92)]
     labelled += ["common_voice_en_90.mp3\tSchlecht.\ttrain", "common_voice_en_91.mp3\tOhne Ton.\ttrain"]
@@ -100,3 +104,47 @@ def test_all_stages(corpus: Path, tmp_path: Path) -> None:
     for system in ("asr", "mt", "pipeline", "e2e"):
         assert f"{system}" in results
     assert (recipe.folder / "report.en-de.html").exists()
+
+
+def test_transfer_through_all_stages_and_over_hours(corpus: Path, tmp_path: Path) -> None:
+    """English recognition, translation from it, German recognition from that and alone; then with less German."""
+    recipe = RecipeCopy(tmp_path, "covost2")
+    tiny = f"{TINY} mixture.batches=2 derived.low_30.share=0.5"
+    common = ["--subword_type", "char", "--set", tiny, "--score_args", "--samples 20"]
+    hours = ["--data_args", f"--hours {5.5 / 3600}"]
+    systems = "high mt_strong st_human scratch from_human"
+    result = recipe.run("--corpus", str(corpus), *hours, "--systems", systems, *common)
+    assert result.returncode == 0, result.stderr[-3000:]
+    exp, data = recipe.folder / "exp/en-de", recipe.folder / "data/en-de"
+    halves = [table(data / f"{name}_part/text.en") for name in ("mt", "st")]
+    assert [len(half) for half in halves] == [7, 7] and not set(halves[0].values()) & set(halves[1].values())
+    assert (exp / "st_human/test/hyp.st").exists() and (exp / "from_human/asr_test/hyp.low").exists()
+    results = (recipe.folder / "RESULTS.en-de.md").read_text()
+    assert "| System | WER en, test | BLEU de (st), test | BLEU de (mt), test | WER de, asr_test |" in results
+
+    vary = " ".join(f"{system}:tasks.low.set=low_30,asr_train" for system in ("scratch", "from_human"))
+    result = recipe.run("--systems", "high st_human scratch from_human", "--vary", vary, *common)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert len(table(data / "low_30/text.de")) == 3
+    page = (recipe.folder / "SWEEP-tasks.low.set.en-de.md").read_text()
+    assert "## asr_test: WER de over tasks.low.set\n\n| System | low_30, 0.001 h | asr_train, 0.002 h |" in page
+    assert "| <sup>a</sup> scratch | " in page and "| <sup>b</sup> from_human | " in page
+    assert (recipe.folder / "SWEEP-tasks.low.set.en-de.png").exists()
+    assert '<section id="sweeps"' in (recipe.folder / "report.en-de.html").read_text()
+
+
+def test_pseudo_labels_are_made_of_the_other_half(tmp_path: Path) -> None:
+    recipe = RecipeCopy(tmp_path, "covost2")
+    changes = "tasks.st.tgt=ja tasks.mt.tgt=ja tasks.low.src=ja tasks.low.tgt=ja vocabulary.langs=[en,ja]"
+    systems = "high mt_strong mt_weak st_human st_strong st_weak scratch direct from_human from_strong from_weak joint"
+    result = recipe.run("--dry_run", "--corpus", "c", "--tgt_lang", "ja", "--systems", systems, "--set", changes)
+    assert result.returncode == 0, result.stderr
+    assert "--universal en,ja:train" in result.stdout
+    for system in ("strong", "weak"):
+        config = planned(recipe.folder / f"conf/st_{system}.yaml")
+        assert list(read_derived(config)) == ["mt_part", "st_part", f"labels_{system}"]
+        labels = read_derived(config)[f"labels_{system}"]
+        words = words_of(labels, Path("data/en-de"), Path("exp/en-de"))
+        assert words == ["--exp", f"exp/en-de/mt_{system}", "--language_text", "data/en-de/train"]
+    told = [shlex.split(line)[-1] for line in result.stdout.splitlines() if "espnet_ext.train conf/direct" in line]
+    assert told == ["tasks.low.src=ja tasks.low.tgt=ja vocabulary.langs=[en,ja]"]

@@ -27,20 +27,19 @@ WAYS = {
     "subset": "espnet_ext.data.subset",
 }
 SYSTEMS = "exp"  # an option that names trained systems
+SETS = ("without", "language_text")  # options that name sets; what has a / is a path
 
 
 def derived_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The section, without what is null, and without what a change of another system's set leaves here.
+    """The section; null takes out what --set or the YAML does not want."""
+    return {name: how for name, how in (config.get("derived") or {}).items() if how is not None}
 
-    `--set derived.train_10.share=0.2` is for those of several systems that derive train_10.
-    """
-    section, asked = config.get("derived") or {}, names_of_sets(config)
 
-    def is_set(name: str, how: Any) -> bool:
-        is_changed_only = isinstance(how, dict) and "how" not in how and "from" not in how and name not in asked
-        return how is not None and not is_changed_only
-
-    return {name: how for name, how in section.items() if is_set(name, how)}
+def sources(how: Mapping[str, Any]) -> list[str]:
+    """The sets that a derived set is made from, and those that its other options name."""
+    options = [how.get(option) or [] for option in SETS]
+    more = [one for given in options for one in ([given] if isinstance(given, str) else given)]
+    return [how["from"], *(one for one in more if "/" not in one)]
 
 
 def read_derived(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -58,7 +57,8 @@ def read_derived(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         if name in above:
             raise TaskError(("derived", name), f"is made from itself: {' from '.join((*above, name))}")
         if name in section and name not in found:
-            add(section[name]["from"], (*above, name))
+            for source in sources(section[name]):
+                add(source, (*above, name))
             found[name] = section[name]
 
     for name in names_of_sets(config):
@@ -66,14 +66,19 @@ def read_derived(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def words_of(how: Mapping[str, Any], exp: Path) -> list[str]:
+def words_of(how: Mapping[str, Any], data: Path, exp: Path) -> list[str]:
     """The options of a derived set as its command takes them."""
+
+    def word(key: str, value: Any) -> str:
+        is_set = key in SETS and "/" not in value
+        return str(exp / value if key == SYSTEMS else data / value if is_set else value)
+
     words = []
     for key, value in how.items():
         if key in ("how", "from") or value is False:
             continue
         values = value if isinstance(value, list) else [] if value is True else [value]
-        words += [f"--{key}", *(str(exp / one) if key == SYSTEMS else str(one) for one in values)]
+        words += [f"--{key}", *(word(key, one) for one in values)]
     return words
 
 
@@ -87,7 +92,7 @@ def derive(config: Mapping[str, Any], args: argparse.Namespace) -> None:
         if not source.is_dir():
             raise FileNotFoundError(f"derived.{name}.from: there is no {source}; prepare it (stages 1 and 2) first")
         command = importlib.import_module(WAYS[how["how"]])
-        command.main([str(source), str(data), *words_of(how, args.exp), *jobs])
+        command.main([str(source), str(data), *words_of(how, args.data, args.exp), *jobs])
         features.main([str(data), str(dump), *jobs])
         text.main([str(data), str(dump)])
 

@@ -13,6 +13,7 @@ from espnet_ext.training.errors import TrainError
 from espnet_ext.training.merge import inherited
 
 BASE = "base"  # base.yaml, beside the systems
+BY_NAME = ("tasks", "derived")  # sections of what one system has, and another has not
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?e[+-]?\d+", re.IGNORECASE)  # YAML 1.1 takes 2e-3 for a string
 
 
@@ -104,6 +105,21 @@ def planned(path: Path, changes: Iterable[str] = ()) -> dict[str, Any]:
         return read_config(path, changes).values
     except TrainError:
         return {}
+
+
+def meant_for(path: Path, changes: Sequence[str]) -> list[str]:
+    """The changes, but for those of a task or a derived set that this system does not have: they are for others."""
+    if not any(change.partition(".")[0] in BY_NAME for change in changes):
+        return list(changes)
+    config, kept = planned(path), []
+    had = {section: set(config.get(section) or ()) for section in BY_NAME}
+    for change in changes:
+        section, *inner = change.partition("=")[0].split(".")
+        if section in BY_NAME and len(inner) == 1:  # given whole
+            had[section].add(inner[0])
+        if section not in BY_NAME or not inner or inner[0] in had[section]:
+            kept.append(change)
+    return kept
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

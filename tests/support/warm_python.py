@@ -7,6 +7,7 @@ import json
 import os
 import runpy
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -46,7 +47,9 @@ def warm_python(folder: Path) -> Iterator[None]:
     program.write_text(CLIENT.format(python=sys.executable, address=str(address)))
     program.chmod(0o755)
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.warm_python", str(address)], cwd=ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-m", "tests.support.warm_python", str(address), str(program)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
     )
     try:
         assert server.stdout is not None
@@ -59,24 +62,25 @@ def warm_python(folder: Path) -> Iterator[None]:
         shutil.rmtree(address.parent)
 
 
-def serve(address: str) -> None:
+def serve(address: str, program: str) -> None:
     for name in HEAVY:
         __import__(name)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes, as a sweep has some in turn
         print("ready", flush=True)
         while True:
             connection, _ = listener.accept()
             if os.fork() == 0:
-                status = run(connection)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                status = run(connection, program)
                 connection.sendall(str(status).encode())
                 os._exit(status)
             connection.close()
-            os.wait()  # a recipe runs one command at a time
 
 
-def run(connection: socket.socket) -> int:
+def run(connection: socket.socket, program: str) -> int:
     """Be the process that the client was meant to be."""
     message, streams, *_ = socket.recv_fds(connection, 1 << 20, 3)
     for number, stream in enumerate(streams):
@@ -84,6 +88,8 @@ def run(connection: socket.socket) -> int:
     folder, words = json.loads(message)
     os.chdir(folder)
     status = 0
+    if words[1:2] == ["espnet_ext.sweep"]:
+        sys.executable = program  # its commands are of this python, too
     try:
         if words[0] == "-m":
             sys.argv = words[1:]
@@ -105,4 +111,4 @@ def run(connection: socket.socket) -> int:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(*sys.argv[1:])
