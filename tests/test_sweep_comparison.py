@@ -200,6 +200,13 @@ def test_the_figure_has_a_line_with_intervals_for_each_system(root: Path) -> Non
     (axes,) = comparison_figure([one]).axes
     assert axes.get_xscale() == "log" and axes.get_xlabel() == "hours of speech in tasks.de.set"
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.05 h", "0.17 h", "0.5 h"]
+    low, high = axes.get_ylim()
+    assert all(
+        low < row[end] < high
+        for rows in one.values.values()
+        for row in rows["systems"].values()
+        for end in ("low", "high")
+    )
     lines = {drawn.get_label(): drawn for drawn in axes.containers}
     assert list(lines) == SYSTEMS.split()
     for system, drawn in lines.items():

@@ -128,12 +128,8 @@ def comparison_figure(panels: list[Comparison]) -> Any:
     for axes, one in zip(drawn.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         if one.axis.log:
             axes.set_xscale("log")
-        for system in one.systems:
-            rows = {value: row for value in one.axis.places if (row := one.row(value, system))}
-            places = [one.axis.places[value] for value in rows]
-            heights = [row["score"] for row in rows.values()]
-            errors = [row["ci"] or 0 for row in rows.values()]
-            axes.errorbar(places, heights, yerr=errors, marker="o", markersize=4, linewidth=1, capsize=2, label=system)
+        for number, system in enumerate(one.systems):
+            _curve(axes, one, system, 3 * (number - (len(one.systems) - 1) / 2))
         axes.set_title(f"{one.test_set}: {one.title}", fontsize=9)
         axes.set_xlabel(one.axis.name)
         axes.set_ylabel(one.title)
@@ -142,6 +138,21 @@ def comparison_figure(panels: list[Comparison]) -> Any:
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     return drawn
+
+
+def _curve(axes: Any, one: Comparison, system: str, aside: float) -> None:
+    """The scores of a system; `aside`: so many points to the right, or one interval would hide another."""
+    from matplotlib.transforms import ScaledTranslation
+
+    rows = {value: row for value in one.axis.places if (row := one.row(value, system))}
+    places, heights = [one.axis.places[value] for value in rows], [row["score"] for row in rows.values()]
+    errors = [row["ci"] or 0 for row in rows.values()]
+    moved = axes.transData + ScaledTranslation(aside / 72, 0, axes.figure.dpi_scale_trans)
+    style = {"marker": "o", "markersize": 3, "linewidth": 1, "capsize": 2}
+    axes.errorbar(places, heights, yerr=errors, label=system, transform=moved, **style)
+    ends = [(x, y + end) for x, y, error in zip(places, heights, errors, strict=True) for end in (-error, error)]
+    axes.update_datalim(ends)  # what is moved does not count by itself
+    axes.autoscale_view()
 
 
 def comparison_payload(where: Experiments, test_set: str) -> list[dict[str, Any]]:
