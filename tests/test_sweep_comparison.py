@@ -177,6 +177,7 @@ def test_gains_are_relative_to_the_first_system(metric: str, marks: list[str], g
     ("key", "values", "name", "places"),
     [
         (KEY, ["all", "a_tenth"], "hours of speech in tasks.de.set", {"a_tenth": 0.05, "all": 0.5}),
+        (KEY, ["all", "_a_tenth,a_third_"], f"hours of speech in {KEY}", {"_a_tenth,a_third_": 0.22, "all": 0.5}),
         (KEY, ["all", "unknown"], KEY, {"all": 0.0, "unknown": 1.0}),
         ("k", ["1", "5"], "k", {"1": 1.0, "5": 5.0}),
         ("k", ["rank", "sum"], "k", {"rank": 0.0, "sum": 1.0}),
@@ -189,8 +190,10 @@ def test_where_values_lie(root: Path, key: str, values: list[str], name: str, pl
         (root / "data" / text_set).mkdir(exist_ok=True)
         (root / "data" / text_set / "about.json").write_text(json.dumps(about))
     axis = axis_of(experiments(), key, values)
-    assert (axis.name, list(axis.places.items())) == (name, list(places.items()))
+    assert axis.name == name and list(axis.places) == list(places) and axis.places == pytest.approx(places)
     assert axis.log == name.startswith(("hours", "utterances"))
+    if "_a_tenth,a_third_" in values:
+        assert axis.label("_a_tenth,a_third_") == "a_tenth + a_third, 0.22 h"
     if key == "tasks.mt.set":
         assert axis.label("test_mt") == "test_mt, 1,200 utterances"
 

@@ -7,12 +7,14 @@ their source comes in are compared at equal lag instead (scoring/curves.py).
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from espnet_ext.data.about import read_about
 from espnet_ext.infra.files import write_json
 from espnet_ext.infra.stamps import Stamp
+from espnet_ext.scoring import seed_scores, significance
 from espnet_ext.scoring.curves import Curve, in_order, swept
 from espnet_ext.scoring.latency_scores import delays_file
 from espnet_ext.scoring.metrics import Options, make_metric
@@ -40,19 +42,26 @@ class Axis:
         return f"{place:{'.3g' if place < 1000 else ',.0f'}} {self.unit}" if self.unit else value
 
     def label(self, value: str) -> str:
-        return f"{value}, {self.tick(value)}" if self.unit else value
+        return f"{' + '.join(sets_of(value))}, {self.tick(value)}" if self.unit else value
 
 
 def axis_of(where: Experiments, key: str, values: list[str]) -> Axis:
     """Sets by the hours of their speech, or of text by their utterances; other values as `positions` says."""
-    folders = {value: where.data / value for value in values}
-    if key.endswith(".set") and all(folder.is_dir() for folder in folders.values()):
-        sets = {value: read_about(folder) for value, folder in folders.items()}
-        is_spoken = all(about.hours for about in sets.values())
-        sizes = {value: about.hours if is_spoken else float(about.utterances) for value, about in sets.items()}
+    folders = {value: [where.data / name for name in sets_of(value)] for value in values}
+    if key.endswith(".set") and all(folder.is_dir() for each in folders.values() for folder in each):
+        sets = {value: [read_about(folder) for folder in each] for value, each in folders.items()}
+        hours = {value: sum(about.hours for about in each) for value, each in sets.items()}
+        is_spoken = all(hours.values())
+        counts = {value: float(sum(about.utterances for about in each)) for value, each in sets.items()}
+        sizes = hours if is_spoken else counts
         name, unit = ("hours of speech", "h") if is_spoken else ("utterances", "utterances")
         return Axis(f"{name} in {key}", unit, True, dict(sorted(sizes.items(), key=lambda item: item[1])))
     return Axis(key, "", False, dict(zip(values, positions(values), strict=True)))
+
+
+def sets_of(value: str) -> list[str]:
+    """The sets of a value as an experiment is named by it: of [a,b] that is _a,b_."""
+    return [name.strip("_") for name in value.split(",")]
 
 
 def positions(values: list[str]) -> list[float]:
@@ -115,8 +124,9 @@ def write_sweeps(where: Experiments, seeds: list[int], systems: list[str], test_
         for key, streams in found.items()
     }
     settings: dict[str, Any] = {"seeds": seeds, "systems": systems, "options": asdict(options)}
-    axes_said = {key: list(axis.places.items()) for key, axis in axes.items()}
-    stamp = Stamp(path, _inputs(where, found, test_set), **settings, found=repr(found), axes=axes_said)
+    made_by = {"found": repr(found), "axes": repr(axes), "versions": [version("sacrebleu"), version("jiwer")]}
+    made_by["said"] = [significance.SAID, seed_scores.SAID]  # a file of before something was added is made again
+    stamp = Stamp(path, _inputs(where, found, test_set), **settings, **made_by)
     if not stamp.is_current():
         with stamp.making():
             keys = {
