@@ -124,7 +124,8 @@ def write_sweeps(where: Experiments, seeds: list[int], systems: list[str], test_
         for key, streams in found.items()
     }
     settings: dict[str, Any] = {"seeds": seeds, "systems": systems, "options": asdict(options)}
-    made_by = {"found": repr(found), "axes": repr(axes), "versions": [version("sacrebleu"), version("jiwer")]}
+    made_by: dict[str, Any] = {"found": repr(found), "axes": repr(axes)}
+    made_by["versions"] = [version("sacrebleu"), version("jiwer")]
     made_by["said"] = [significance.SAID, seed_scores.SAID]  # a file of before something was added is made again
     stamp = Stamp(path, _inputs(where, found, test_set), **settings, **made_by)
     if not stamp.is_current():
