@@ -38,8 +38,11 @@ class ImplicitTCN(nn.Module):
         linear_units: int | None = None,
         num_blocks: int = 1,
         dropout_rate: float = 0.1,
+        scale: float | None = None,
     ) -> None:
-        """`width`: that of the model, or narrower, with a projection; `linear_units`: twice the width."""
+        """`width`: that of the model, or narrower, with a projection; `linear_units`: twice the width; `scale`: of what
+        the last layer reads, one through its size.
+        """
         super().__init__()
         read = len(start_E) // 2
         width = width or read
@@ -48,6 +51,7 @@ class ImplicitTCN(nn.Module):
         self.represent = nn.Sequential(*(CausalBlock(*sizes) for _ in range(num_blocks)))
         self.summarise = nn.Sequential(*(CausalBlock(*sizes) for _ in range(num_blocks)))
         self.ffn = nn.Linear(2 * width, len(start_E))
+        self.scale = 1 / (2 * width) if scale is None else scale
         with torch.no_grad():
             self.ffn.weight.zero_()
             self.ffn.bias.copy_(start_E)
@@ -63,7 +67,7 @@ class ImplicitTCN(nn.Module):
         y_BW = last(self.summarise(y_as_BNW), y_lengths_B)
         # eq. 5. Adam moves each weight as far, t_e by the sum over its inputs: divided by their number, t_e moves as
         # slowly as that of the explicit network. Each block multiplies by gamma: it leapt, and gradients exploded.
-        return self.ffn(torch.cat([x_BW, y_BW], dim=-1) / self.ffn.in_features)
+        return self.ffn(self.scale * torch.cat([x_BW, y_BW], dim=-1))
 
 
 class CausalBlock(nn.Module):
