@@ -8,11 +8,12 @@ import torch
 import yaml
 from torch import nn
 
-from espnet_ext import decode, train
+from espnet_ext import decode, models, train
 from espnet_ext.machine import bf16
 from espnet_ext.machine.precision import prepare
 from espnet_ext.reporting.tables import origins
 from tests.support.tiny_train import arguments, make_dumps, write_config
+from tests.test_models import batch_of, build, read
 
 KINDS = {"bf16": True, "none": False}  # what `amp: auto` is, by whether the machine multiplies in bf16
 
@@ -149,3 +150,15 @@ def test_tables_say_in_which_numbers():
         "Decoded: commit a, seed 1, fp32 (asr, mt).",
         "Decoded: commit a, seed 1 (e2e).",
     ]
+
+
+@pytest.mark.parametrize("name", models.NAMES)
+def test_every_system_decodes_in_bf16(name, tmp_path):
+    """Whether it calls its parts whole, or an input layer alone, or has a part that is a system."""
+    model = prepare(build(name, tmp_path), "bf16")
+    options = {s: o.replace(beam=2, max_length=5) for s, o in model.search_options({}).items()}
+    with torch.inference_mode():
+        found = model.decode(read(model, model.inputs, batch_of()), options)
+    assert all(nbest[0].score > float("-inf") for nbests in found.values() for nbest in nbests)
+    left = [key for key, parameter in model.named_parameters() if parameter.dtype != torch.bfloat16]
+    assert all(key.startswith("rule.") for key in left)  # what a rule has learned stays in fp32

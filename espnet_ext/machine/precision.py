@@ -21,11 +21,9 @@ def prepare(model: nn.Module, dtype: str = "fp32", device: str = "cpu") -> nn.Mo
         if isinstance(part, nn.ReLU):
             part.inplace = True
     if dtype == "bf16":
-        systems = (*getattr(model, "composed_of", ()), *getattr(model, "peers", ()))
-        for system in [getattr(model, name) for name in systems] or [model]:
-            for name, part in system.named_children():
-                if name not in IN_FP32:
-                    part.to(torch.bfloat16).register_forward_pre_hook(to_bf16)
+        for part in parts_of(model):
+            for module in (part.to(torch.bfloat16), *part.children()):  # some systems call an input layer alone
+                module.register_forward_pre_hook(to_bf16)
     if dtype != "int8" and device == "cpu":
         pack_linear_layers(model)
     if dtype == "int8":
@@ -33,6 +31,14 @@ def prepare(model: nn.Module, dtype: str = "fp32", device: str = "cpu") -> nn.Mo
             raise ValueError(f"int8 runs on the CPU only, not on {device}; choose bf16")
         model = quantised(model)
     return model
+
+
+def parts_of(model: nn.Module) -> list[nn.Module]:
+    """What a system computes with in the number format that is asked for, its peers' parts among them."""
+    others = getattr(model, "composed_of", ())  # whose parts are all that there is: a rule on top of them stays in fp32
+    systems = [getattr(model, name) for name in others or getattr(model, "peers", ())]
+    own = [] if others else [part for name, part in model.named_children() if name not in IN_FP32]
+    return [part for part in own if part not in systems] + [part for system in systems for part in parts_of(system)]
 
 
 def to_bf16(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -223,7 +223,7 @@ class SpeechModel(BaseModel):
 
     def encode_slices(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """As `encode`, a few utterances at a time on a CPU, whose cache then holds what passes between the layers."""
-        size = len(speech) if speech.is_cuda else max(1, SLICE // speech.size(1))
+        size = len(speech) if speech.device.type != "cpu" else max(1, SLICE // speech.size(1))
         slices = zip(speech.split(size), speech_lengths.split(size))
         memories, lengths = zip(*(self.encode(x_BTF, lengths_B) for x_BTF, lengths_B in slices))
         longest = max(x_BTD.size(1) for x_BTD in memories)

@@ -55,7 +55,8 @@ class Model(SpeechModel):
         table, add_positions = self.mt.encoder.embed
         x_BLD, lengths_B, path_BT = heard(posteriors_BTV, memory[1], table.weight)
         x_BLD = torch.cat([table.weight[self.mt.src_sos].expand(len(x_BLD), 1, -1), x_BLD], 1)
-        states_BLD, lengths_B, _ = self.mt.encoder.blocks(add_positions(x_BLD), lengths_B + 1)
+        x_BLD = add_positions(x_BLD.to(table.weight.dtype))
+        states_BLD, lengths_B, _ = self.mt.encoder.blocks(x_BLD, lengths_B + 1)
         return (states_BLD, lengths_B), path_BT
 
     def decode(self, batch: Batch, options: dict[str, SearchOptions]) -> dict[str, list[list[Hypothesis]]]:
@@ -79,7 +80,7 @@ def heard(
     place_BT = begins_BT.cumsum(1).masked_fill(best_BT == BLANK, 0)  # from 1 on; blanks go to 0, which is dropped
     weights_BTV = posteriors_BTV[..., BLANK + 1 :]
     # One column more than D: the sum of the weights.
-    sums_BTD = torch.cat([weights_BTV @ table_VD[BLANK + 1 :], weights_BTV.sum(-1, keepdim=True)], -1).float()
+    sums_BTD = torch.cat([weights_BTV @ table_VD[BLANK + 1 :].float(), weights_BTV.sum(-1, keepdim=True)], -1).float()
     count_B = begins_BT.sum(1)
     sums_BLD = sums_BTD.new_zeros(len(sums_BTD), int(count_B.max()) + 1, sums_BTD.size(-1))
     sums_BLD = sums_BLD.scatter_add(1, place_BT[..., None].expand_as(sums_BTD), sums_BTD)[:, 1:]

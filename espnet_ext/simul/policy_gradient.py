@@ -61,9 +61,9 @@ class SampledLoops(Loops):
                 found[row].seen.append(decided.seen[i])
                 found[row].stops.append(bool(decided.stops_N[i]))
             number += len(decided.rows)
-        width = self.translator.decoder.embed[0].embedding_dim
-        states = [decided.states_ND for decided in self.decisions] or [torch.zeros(0, width)]
-        stops = [decided.stops_N for decided in self.decisions] or [torch.zeros(0, dtype=torch.bool)]
+        nothing = torch.zeros(0, self.translator.decoder.embed[0].embedding_dim, device=self.prefixes.device)
+        states = [nothing, *(decided.states_ND for decided in self.decisions)]
+        stops = [nothing[:, 0].bool(), *(decided.stops_N for decided in self.decisions)]
         return torch.cat(states), torch.cat(stops), found
 
 

@@ -48,9 +48,9 @@ def set_rng_state(state: dict[str, Any]) -> None:
     random.setstate((version, tuple(numbers), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(state["torch"].cpu())
+    torch.set_rng_state(state["torch"])
     if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"].cpu())
+        torch.cuda.set_rng_state(state["cuda"])
 
 
 def save(path: Path, value: Any, kept: str) -> None:
@@ -76,10 +76,11 @@ class Checkpoint:
         save(self.path, {**state, "position": asdict(position), "rngs": rngs}, kept)
         self.saved = f"epoch {position.epoch}, batch {position.batch}"
 
-    def load(self, device: torch.device) -> tuple[Position, list[dict[str, Any]]]:
+    def load(self) -> tuple[Position, list[dict[str, Any]]]:
         """Put the saved state back into the parts; returns the position and the random states by rank."""
         try:
-            state = load_tensors(self.path, device)
+            # Not to a GPU: random states belong here, and the parts copy what is theirs to where they are.
+            state = load_tensors(self.path, "cpu")
         except DamagedError as error:
             raise TrainError(
                 f"{error}. Our own checkpoints are never half-written: is it another program's, or is the disk "

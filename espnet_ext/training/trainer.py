@@ -116,7 +116,7 @@ class Loop:
             for line in init_parts(self.model, self.options.init, self.options.folder):
                 say(line)
             return
-        self.position, rngs = self.checkpoint.load(self.device)
+        self.position, rngs = self.checkpoint.load()
         say(f"{self.checkpoint.path}: resumed at {self.checkpoint.saved}, after {clock(self.position.seconds)}")
         if self.rank < len(rngs):
             set_rng_state(rngs[self.rank])
@@ -222,10 +222,11 @@ class Loop:
     def _save_if_due(self) -> None:
         """Save every `checkpoint_minutes` and when asked to stop; all processes decide alike."""
         is_due = time.monotonic() - self.saved_at > 60 * self.options.checkpoint_minutes
-        wishes = torch.tensor([self.stop.is_made, is_due], dtype=torch.int32, device=self.device)
+        stop = self.stop.is_made
         if self.distributed:
+            wishes = torch.tensor([stop, is_due], dtype=torch.int32, device=self.device)
             torch.distributed.all_reduce(wishes, torch.distributed.ReduceOp.MAX)
-        stop, is_due = wishes.tolist() if self.distributed else (self.stop.is_made, is_due)
+            stop, is_due = wishes.tolist()
         if stop or is_due:
             self._save()
         if stop:

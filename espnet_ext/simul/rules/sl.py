@@ -40,7 +40,8 @@ class Rule(LearnedRule):
         prefixes = texts.prefixes(translator)
         steps = [(i, s) for i, source in enumerate(texts.sources) for s in range(len(source) - 1)]
         if not steps:
-            return torch.zeros(0, self.network[0].in_features), torch.zeros(0, dtype=torch.bool)
+            nothing = torch.zeros(0, self.network[0].in_features, device=texts.device)
+            return nothing, nothing[:, 0].bool()
         references = [torch.tensor(texts.references[i]) for i, _ in steps]
         read_RL = pad_sequence([F.pad(text, (1, 0), value=translator.sos) for text in references], batch_first=True)
         states_RLD = translator.decoder.states(*prefixes.memory(steps), read_RL.to(texts.device))
