@@ -1,12 +1,13 @@
 # From a fresh clone, `make demo` and `make test` do all the set-up and then their job.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SHELL_FILES = $(wildcard tools/*.sh utils/*.sh egs/*/*.sh egs/*/local/*.sh) .ci/run
+DEVICE = cuda
 
 .DEFAULT_GOAL := help
-.PHONY: help environment setup demo papers test check bench voices clean
+.PHONY: help environment setup demo papers test check bench test-gpu bench-gpu voices clean
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 16
 
 environment:
 	@tools/install.sh
@@ -36,6 +37,14 @@ check: environment ## Lint, check formatting, check types.
 bench: environment ## Measure the speed beside ESPnet and Hugging Face; writes docs/benchmarks.md.
 	@tools/install.sh bench
 	python -m tests.bench
+
+test-gpu: environment ## Run the tests for a GPU; DEVICE=cpu is a rehearsal without one.
+	@tools/install.sh bench
+	python -m pytest -q tests/gpu --device $(DEVICE)
+
+bench-gpu: environment ## Measure the speed on a GPU; writes docs/benchmarks_gpu.md (DEVICE=cpu: nothing).
+	@tools/install.sh bench
+	python -m tests.bench.gpu --device $(DEVICE)
 
 voices: environment ## Bring the natural voices with which egs/multi30k is spoken (300 MB).
 	@tools/voices.sh

@@ -84,5 +84,5 @@ def test_commands_and_options_of_the_docs_exist(path: Path) -> None:
     known = set(re.findall(r"^(\w+)=.* # ", table, re.MULTILINE)) | {"help"}
     for line in re.findall(r"\./run\.sh (.*)", text):
         assert set(re.findall(r"--(\w+)", re.sub(r'"[^"]*"', "", line))) <= known, line
-    for target in re.findall(r"`make (\w+)`|^    make (\w+)", text, re.MULTILINE):
+    for target in re.findall(r"`make ([\w-]+)`|^    make ([\w-]+)", text, re.MULTILINE):
         assert re.search(rf"^{''.join(target)}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target

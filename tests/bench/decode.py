@@ -13,11 +13,11 @@ import time
 import torch
 
 from espnet_ext.machine import bf16
-from tests.bench.train_steps import resident
+from tests.bench.train_steps import espnet_model, resident
+from tests.support.bench_sizes import MEDIUM, Size
 from tests.support.decode_peers import (
     BEAM,
     FRAMES,
-    SIZE,
     THREADS,
     TOKENS,
     VOCABULARY,
@@ -45,25 +45,22 @@ def features(lengths: list[int]) -> list[torch.Tensor]:
     return [torch.randn(n, 80, generator=generator) for n in lengths]
 
 
-def make_model(input_layer: str, dtype: str = "fp32", scale: float = 1.0) -> torch.nn.Module:
-    from argparse import Namespace
-
-    from espnet_ext.espnet.task import STTask, default_config
+def make_model(
+    input_layer: str, dtype: str = "fp32", scale: float = 1.0, size: Size = MEDIUM, device: str = "cpu"
+) -> torch.nn.Module:
+    from espnet_ext.espnet.task import STTask
     from espnet_ext.machine.precision import prepare
 
     torch.manual_seed(0)
-    tokens = [str(i) for i in range(VOCABULARY)]
-    conf = {**default_config(), "model": "e2e", "token_list": tokens, "src_token_list": tokens, "normalize": None}
-    conf |= {"encoder": "transformer", "decoder_conf": {**SIZE, "num_blocks": 6}, "specaug": None}
-    conf["encoder_conf"] = {**SIZE, "num_blocks": 12, "output_size": 256, "input_layer": input_layer}
-    model = STTask.build_model(Namespace(**conf))
+    model = espnet_model(STTask, input_layer, size)
     for parameter in model.parameters():
         if parameter.dim() == 2:
             parameter.data.mul_(scale)
-    return prepare(model, dtype)
+    return prepare(model, dtype, device)
 
 
-def ours(model: torch.nn.Module, speech: list[torch.Tensor], size: int) -> Timed:
+def ours(model: torch.nn.Module, speech: list[torch.Tensor], size: int, device: str = "cpu") -> Timed:
+    """`size` utterances at a time."""
     from espnet_ext.data.dataset import collate
 
     def run() -> int:
@@ -73,7 +70,7 @@ def ours(model: torch.nn.Module, speech: list[torch.Tensor], size: int) -> Timed
             ratio = (TOKENS + 0.5) / (FRAMES // 4 - 1)
             options = model.search_options({"beam": BEAM, "min_ratio": ratio, "max_ratio": ratio})
             with torch.inference_mode():
-                model.decode(batch, options)
+                model.decode({name: value.to(device) for name, value in batch.items()}, options)
         return len(speech)
 
     return run

@@ -20,8 +20,10 @@ from multiprocessing.connection import Connection
 import torch
 
 from espnet_ext.machine import bf16
+from tests.support.bench_sizes import MEDIUM, Size, hugging_face
 
-FRAMES, TOKENS, UTTERANCES, VOCABULARY, WIDTH, THREADS = 400, 25, 24, 4000, 256, 2
+THREADS = 2
+UTTERANCES = MEDIUM.utterances
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 VARIANTS = ("ours conv2d", "espnet conv2d", "ours conv1d", "hf conv1d")
 PEERS = {"ours conv2d": "espnet conv2d", "ours conv1d": "hf conv1d"}
@@ -40,36 +42,33 @@ Key = tuple[str, str]  # model and type
 Seconds = dict[Key, list[float]]
 
 
-def layers(blocks: int) -> dict[str, int]:
-    return {"attention_heads": 4, "linear_units": 2048, "num_blocks": blocks}
-
-
-def batch() -> dict[str, torch.Tensor]:
+def batch(size: Size = MEDIUM, device: str = "cpu") -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    return {
-        "speech": torch.randn(UTTERANCES, FRAMES, 80),
-        "speech_lengths": torch.full((UTTERANCES,), FRAMES),
-        "text": torch.randint(5, VOCABULARY - 1, (UTTERANCES, TOKENS)),
-        "text_lengths": torch.full((UTTERANCES,), TOKENS),
+    made = {
+        "speech": torch.randn(size.utterances, size.frames, 80),
+        "speech_lengths": torch.full((size.utterances,), size.frames),
+        "text": torch.randint(5, size.vocabulary - 1, (size.utterances, size.tokens)),
+        "text_lengths": torch.full((size.utterances,), size.tokens),
     }
+    return {name: value.to(device) for name, value in made.items()}
 
 
-def espnet_model(task: type, input_layer: str) -> torch.nn.Module:
+def espnet_model(task: type, input_layer: str, size: Size = MEDIUM) -> torch.nn.Module:
     """The end-to-end model of an ESPnet-style task: ESPnet's own, or ours."""
-    tokens = ["<blank>", "<unk>", *(f"t{i}" for i in range(VOCABULARY - 3)), "<sos/eos>"]
+    tokens = ["<blank>", "<unk>", *(f"t{i}" for i in range(size.vocabulary - 3)), "<sos/eos>"]
     args = vars(task.get_parser().parse_args([]))
     args |= {"token_list": tokens, "src_token_list": tokens, "input_size": 80, "normalize": None}
-    args |= {"encoder": "transformer", "decoder": "transformer", "decoder_conf": layers(6)}
-    args |= {"encoder_conf": {"output_size": WIDTH, "input_layer": input_layer, **layers(12)}}
+    args |= {"encoder": "transformer", "decoder": "transformer", "decoder_conf": size.layers(size.decoder)}
+    args |= {"encoder_conf": {"output_size": size.width, "input_layer": input_layer, **size.layers(size.encoder)}}
     args["model_conf"] = {"lsm_weight": 0.1}
     return task.build_model(Namespace(**args))
 
 
-def make_step(model: torch.nn.Module, loss_of: Callable[[], torch.Tensor], fused: bool) -> Step:
+def make_step(model: torch.nn.Module, loss_of: Callable[[], torch.Tensor], fused: bool, device: str = "cpu") -> Step:
     optimizer = torch.optim.AdamW(model.train().parameters(), 1e-4, fused=fused)
 
     def step(dtype: torch.dtype) -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        with torch.autocast(device, torch.bfloat16, enabled=dtype == torch.bfloat16):
             loss = loss_of()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -79,34 +78,25 @@ def make_step(model: torch.nn.Module, loss_of: Callable[[], torch.Tensor], fused
     return step
 
 
-def make(variant: str) -> Step:
-    """The training step of a model."""
+def make(variant: str, size: Size = MEDIUM, device: str = "cpu", attention: str | None = None) -> Step:
+    """The training step of a model; `attention` is Hugging Face's name of a kernel."""
     who, input_layer = variant.split()
-    given = batch()
+    given = batch(size, device)
     if who == "hf":
-        from transformers import Speech2TextConfig, Speech2TextForConditionalGeneration
-
-        sizes = {"vocab_size": VOCABULARY, "d_model": WIDTH, "encoder_layers": 12, "decoder_layers": 6}
-        sizes |= {
-            f"{part}_{size}": n
-            for part in ("encoder", "decoder")
-            for size, n in (("ffn_dim", 2048), ("attention_heads", 4))
-        }
-        config = Speech2TextConfig(**sizes, conv_channels=512, input_feat_per_channel=80, max_source_positions=6000)
-        hf = Speech2TextForConditionalGeneration(config)
+        hf = hugging_face(size, attention).to(device)
         inputs = {"input_features": given["speech"], "labels": given["text"]}
-        inputs["attention_mask"] = torch.ones(UTTERANCES, FRAMES, dtype=torch.long)
-        return make_step(hf, lambda: hf(**inputs).loss, fused=True)  # its Trainer's default
+        inputs["attention_mask"] = torch.ones(given["speech"].shape[:2], dtype=torch.long, device=device)
+        return make_step(hf, lambda: hf(**inputs).loss, fused=True, device=device)  # its Trainer's default
     if who == "espnet":
         from espnet2.tasks.st import STTask as Task
     else:
         from espnet_ext.espnet.task import STTask as Task
-    model = espnet_model(Task, input_layer)
+    model = espnet_model(Task, input_layer, size).to(device)
     if input_layer == "conv1d":  # against Hugging Face's model, which has no dropout inside the feed-forward part
         for name, module in model.named_modules():
             if name.endswith("feed_forward.dropout"):
                 module.p = 0.0
-    return make_step(model, lambda: model(**{k: v.clone() for k, v in given.items()})[0], fused=who == "ours")
+    return make_step(model, lambda: model(**{k: v.clone() for k, v in given.items()})[0], who == "ours", device)
 
 
 def serve(requests: Connection, variant: str) -> None:

@@ -12,7 +12,11 @@ from tests.support.tiny_simultaneous import CONF, make_systems
 from tests.test_models import batch_of, build, read
 
 TEXT = "a cat sat on the mat and saw a bat"
-LEARNED: dict[str, dict[str, Any]] = {"tn": {"trajectories": 2}, "sl": {}, "rl": {"trajectories": 2}}
+LEARNED: dict[str, dict[str, Any]] = {  # so that waiting costs, and some trajectories more than others
+    "tn": {"trajectories": 3, "d": 0, "alpha": 1.0},
+    "sl": {},
+    "rl": {"trajectories": 3, "cw": 1, "alpha": 1.0},
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,7 @@ def test_a_rule_learns(rule: str, sizes: tuple[int, ...], tmp_path: Path, device
     """Also where no sentence has a decision in it."""
     model = build("simultaneous", tmp_path, model_conf={"rule": rule, "hidden": 8, **LEARNED[rule]}).to(device)
     (stepper,) = steppers_of(model, tmp_path, device, "none")
-    before = [p.detach().cpu() for p in model.rule.parameters()]
+    before = [p.detach().cpu().clone() for p in model.rule.parameters()]
     batch = moved(read(model, model.data_names, batch_of(sizes)), device)
     for _ in range(2):
         torch.manual_seed(1)

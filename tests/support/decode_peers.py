@@ -5,6 +5,9 @@ from collections.abc import Callable
 
 import torch
 
+from tests.support import bench_sizes
+from tests.support.bench_sizes import MEDIUM, Size
+
 VOCABULARY, BEAM, TOKENS, FRAMES, THREADS = 4000, 5, 20, 300, 2
 SIZE = {"attention_heads": 4, "linear_units": 2048}
 Timed = Callable[[], int]  # decodes; returns the number of utterances
@@ -57,26 +60,26 @@ def espnet_decode(search: torch.nn.Module, encoder: torch.nn.Module, x_TF: torch
     return [token for token in best.yseq.tolist() if token != VOCABULARY - 1]
 
 
-def hugging_face(dtype: str, speech: list[torch.Tensor], size: int) -> Timed:
-    from transformers import (
-        LogitsProcessor,
-        LogitsProcessorList,
-        Speech2TextConfig,
-        Speech2TextForConditionalGeneration,
-    )
+def hugging_face(
+    dtype: str,
+    speech: list[torch.Tensor],
+    batch: int,
+    size: Size = MEDIUM,
+    device: str = "cpu",
+    attention: str | None = None,
+) -> Timed:
+    """`batch` utterances at a time; `attention` is their name of a kernel."""
+    from transformers import LogitsProcessor, LogitsProcessorList
 
     torch.manual_seed(0)
-    sizes = {"encoder_layers": 12, "decoder_layers": 6, "d_model": 256, "vocab_size": VOCABULARY}
-    sizes |= {"encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048, "conv_channels": 512, "max_source_positions": 6000}
-    heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "input_feat_per_channel": 80}
     number = {"fp32": torch.float32, "bf16": torch.bfloat16}[dtype]
-    model = Speech2TextForConditionalGeneration(Speech2TextConfig(**sizes, **heads)).eval().to(number)
+    model = bench_sizes.hugging_face(size, attention).eval().to(device, number)
 
     class EndAt(LogitsProcessor):
         """The end, and only then, after as many tokens as an utterance is to have."""
 
         def __init__(self, lengths: list[int]) -> None:
-            self.lengths = torch.tensor(lengths).repeat_interleave(BEAM)
+            self.lengths = torch.tensor(lengths, device=device).repeat_interleave(BEAM)
 
         def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
             end, last = model.generation_config.eos_token_id, self.lengths <= ids.size(1) - 1
@@ -86,10 +89,10 @@ def hugging_face(dtype: str, speech: list[torch.Tensor], size: int) -> Timed:
             return scores
 
     def run() -> int:
-        for start in range(0, len(speech), size):
-            part = speech[start : start + size]
-            x = torch.nn.utils.rnn.pad_sequence(part, batch_first=True).to(number)
-            mask = (torch.arange(x.size(1)) < torch.tensor([[len(p)] for p in part])).long()
+        for start in range(0, len(speech), batch):
+            part = speech[start : start + batch]
+            x = torch.nn.utils.rnn.pad_sequence(part, batch_first=True).to(device, number)
+            mask = (torch.arange(x.size(1)) < torch.tensor([[len(p)] for p in part])).long().to(device)
             lengths = [tokens_of(len(p)) for p in part]
             processors = LogitsProcessorList([EndAt(lengths)])
             with torch.no_grad():

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# on_gpu.sh FOLDER: on a machine with a GPU and without internet, install the wheels of tools/wheels.sh beside the torch
+# that is there, then run the tests and the benches for a GPU. DEVICE=cpu rehearses both.
+set -euo pipefail
+
+if [ $# -ne 1 ]; then
+    echo "usage: tools/on_gpu.sh FOLDER, where tools/wheels.sh has put wheels" >&2
+    exit 2
+fi
+wheels=$(realpath "$1")
+cd "$(dirname "$0")/.."
+device=${DEVICE:-cuda}
+
+there=$(mktemp -d)
+trap 'rm -rf "$there"' EXIT
+# A venv whose packages come first, and those of the Python that has torch after them.
+python3 -m venv --without-pip "$there"
+python=$there/bin/python
+packages=$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+python3 -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])' > "$packages/of_this_machine.pth"
+python3 -m pip install -q --no-index --no-deps --no-compile --find-links "$wheels" --target "$packages" \
+    -r "$wheels/pins.txt"
+"$python" tools/finish_environment.py
+"$python" -c 'import torch; print("torch", torch.__version__, torch.cuda.is_available())'
+
+status=0
+"$python" -m pytest -q -p no:cacheprovider tests/gpu --device "$device" || status=$?
+"$python" -m tests.bench.gpu --device "$device" || status=$?
+exit $status
