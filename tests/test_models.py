@@ -240,7 +240,9 @@ def test_the_configurations_of_the_recipes_build(path: Path, tmp_path: Path) -> 
     given = read_config(path)
     check_config(given)
     args = Namespace(**{**default_config(), **given.values})
-    args.token_list = args.src_token_list = TOKENS
+    languages = given.values.get("vocabulary", {}).get("langs", ())
+    starts = [token for lang in languages if (token := f"<st_{lang}>") not in TOKENS]
+    args.token_list = args.src_token_list = [*TOKENS[:-1], *starts, TOKENS[-1]]
     args.src_lang, args.tgt_lang, args.output_dir = "en", "de", str(tmp_path / path.stem)
     if args.normalize == "global_mvn":
         args.normalize_conf = {**args.normalize_conf, "stats_file": None}

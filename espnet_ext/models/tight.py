@@ -80,7 +80,8 @@ def heard(
     place_BT = begins_BT.cumsum(1).masked_fill(best_BT == BLANK, 0)  # from 1 on; blanks go to 0, which is dropped
     weights_BTV = posteriors_BTV[..., BLANK + 1 :]
     # One column more than D: the sum of the weights.
-    sums_BTD = torch.cat([weights_BTV @ table_VD[BLANK + 1 :].float(), weights_BTV.sum(-1, keepdim=True)], -1).float()
+    sums_BTD = weights_BTV @ table_VD[BLANK + 1 :].to(weights_BTV)
+    sums_BTD = torch.cat([sums_BTD, weights_BTV.sum(-1, keepdim=True)], -1).float()
     count_B = begins_BT.sum(1)
     sums_BLD = sums_BTD.new_zeros(len(sums_BTD), int(count_B.max()) + 1, sums_BTD.size(-1))
     sums_BLD = sums_BLD.scatter_add(1, place_BT[..., None].expand_as(sums_BTD), sums_BTD)[:, 1:]
