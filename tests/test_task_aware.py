@@ -107,6 +107,19 @@ def test_the_implicit_network_does_not_read_padding() -> None:
         assert (alone - found[i]).abs().max() < 1e-5
 
 
+def test_how_large_the_source_is_does_not_matter_to_the_implicit_network() -> None:
+    """What comes before an encoder of blocks that norm their input grows: that of mini's speech to 400."""
+    torch.manual_seed(1)
+    tcn = ImplicitTCN(torch.zeros(32), width=8, attention_heads=2).eval()
+    torch.nn.init.normal_(tcn.ffn.weight)
+    x, y, lengths = torch.randn(2, 7, 16, requires_grad=True), torch.randn(2, 5, 16), torch.tensor([5, 5])
+    small, large = (tcn(factor * x, lengths, y, lengths) for factor in (1, 400))
+    assert (small - large).abs().max() < 1e-4
+    (gradient,) = torch.autograd.grad(large.square().sum(), x)
+    (wanted,) = torch.autograd.grad(small.square().sum(), x)
+    assert (gradient - wanted).abs().max() < 1e-3 * wanted.abs().max()
+
+
 class Line(torch.nn.Module):
     """A tiny model whose tied weights, attention and network of another part are all differentiated twice."""
 

@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -93,6 +94,10 @@ def test_embeddings_are_drawn_by_task_and_by_data_set(root: Path) -> None:
     (root / "exp" / "joint" / "task_embeddings.json").write_text(json.dumps(found))
     (picture,) = pictures(root / "exp", root / "data", ["joint", "joint_st"])
     assert picture.address.startswith("data:image/png;base64,")
-    assert picture.caption == "joint: t-SNE of the task embeddings of training examples (6 of asr, 6 of st)"
+    assert picture.caption.startswith("joint: t-SNE of the task embeddings of training examples (6 of asr, 6 of st); ")
+    means = [np.mean(rows[task], axis=0) for task in TASKS]
+    assert (
+        f"distances of their means: asr to st {np.linalg.norm(means[0] - means[1]):.2g}; an example" in picture.caption
+    )
     sets = sets_of(ids, root / "exp" / "joint" / "config.yaml", root / "data")
     assert sets == ["asr train"] * 6 + [f"st {name}" for name in ("train", "more", "more", "train", "more", "train")]

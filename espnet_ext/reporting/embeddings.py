@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,17 @@ def draw(system: Path, data: Path) -> Picture:
     figure.savefig(buffer, format="png")
     address = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
     counts = ", ".join(f"{len(ids)} of {task}" for task, (ids, _) in found.items())
-    return Picture(system.name, address, f"{system.name}: t-SNE of the task embeddings of training examples ({counts})")
+    told = f"t-SNE of the task embeddings of training examples ({counts})"
+    return Picture(system.name, address, f"{system.name}: {told}; {distances({t: r for t, (_, r) in found.items()})}")
+
+
+def distances(vectors: dict[str, list[list[float]]]) -> str:
+    """How far the tasks lie from each other: t-SNE draws clouds however near they are."""
+    points = {task: np.array(rows) for task, rows in vectors.items()}
+    means = {task: points_ND.mean(axis=0) for task, points_ND in points.items()}
+    spread = np.mean([np.linalg.norm(points_ND - means[task], axis=1).mean() for task, points_ND in points.items()])
+    between = [f"{a} to {b} {np.linalg.norm(means[a] - means[b]):.2g}" for a, b in combinations(means, 2)]
+    return f"distances of their means: {', '.join(between)}; an example lies {spread:.2g} from the mean of its task"
 
 
 def sets_of(ids: dict[str, list[str]], config: Path, data: Path) -> list[str]:

@@ -60,13 +60,15 @@ class ImplicitTCN(nn.Module):
         self, x_BMD: torch.Tensor, x_lengths_B: torch.Tensor, y_BND: torch.Tensor, y_lengths_B: torch.Tensor
     ) -> torch.Tensor:
         """(B, E) of each example, its own target included: give it the rows of other examples."""
+        # The encoder's blocks norm what they read, so nothing keeps what comes before them small (docs/task_aware.md).
+        x_BMD, y_BND = (nn.functional.layer_norm(v_BLD, v_BLD.shape[-1:]) for v_BLD in (x_BMD, y_BND))
         x_BMW, y_BNW = self.represent(self.project(x_BMD)), self.represent(self.project(y_BND))  # eq. 2
         x_at_BMW = look(x_BMW, y_BNW, y_lengths_B)  # eq. 3
         y_as_BNW = look(y_BNW, x_BMW, x_lengths_B)
         x_BW = last(self.summarise(x_at_BMW), x_lengths_B)  # eq. 4
         y_BW = last(self.summarise(y_as_BNW), y_lengths_B)
         # eq. 5. Adam moves each weight as far, t_e by the sum over its inputs: divided by their number, t_e moves as
-        # slowly as that of the explicit network. Each block multiplies by gamma: it leapt, and gradients exploded.
+        # slowly as that of the explicit network.
         return self.ffn(self.scale * torch.cat([x_BW, y_BW], dim=-1))
 
 
