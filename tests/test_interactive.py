@@ -20,7 +20,7 @@ def make(tmp_path: Any, name: str = "interactive", conf_of: Conf | None = None, 
     """A model whose attention is sharp enough for what it sees to matter."""
     model = build(name, tmp_path, model_conf=conf, **(conf_of or {})).eval()
     for parameter_name, parameter in model.named_parameters():
-        if "self_attn" in parameter_name and parameter.dim() == 2:
+        if ("self_attn" in parameter_name or "inter_qkv" in parameter_name) and parameter.dim() == 2:
             parameter.data.mul_(2.0)
     return model
 
@@ -65,23 +65,25 @@ def test_rows_that_a_row_sees() -> None:
 def test_what_is_not_seen_stays_a_number_in_fp16() -> None:
     """A row that sees nothing of the other stream has these scores alone; -inf would make its weights NaN."""
     masks = visible_rows([torch.tensor([3]), torch.tensor([3])], 3, math.inf)
-    bias = Visible.of(masks, Fusion("tanh", 0.3, 4)).to(torch.float16).bias
+    bias = Visible.of(masks, Fusion("tanh", 0.3, 4), one_sum=False).to(torch.float16).bias
     scores = torch.full_like(bias, -100.0) + bias
     assert scores.dtype == torch.float16 and bool(scores.isfinite().all()) and float(bias.min()) < -10000
 
 
+@pytest.mark.parametrize("own_attention", [False, True])
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_attention_is_its_equation(fusion: str, tmp_path: Any) -> None:
+def test_attention_is_its_equation(fusion: str, own_attention: bool, tmp_path: Any) -> None:
     """One layer's interactive attention, row by row and head by head."""
-    model = make(tmp_path, fusion=fusion, wait_k=1, inter_weight=0.7)
+    model = make(tmp_path, fusion=fusion, wait_k=1, inter_weight=0.7, own_attention=own_attention)
     layer, heads = model.decoder.decoders[0], 2
     tokens, rows = inputs(((4, 3),))
     x_2LD = model.decoder.embed(torch.stack([tokens[0], torch.nn.functional.pad(tokens[1], (0, 1))], 1).flatten(0, 1))
     with torch.no_grad():
         y_2LD = layer.norm1(x_2LD)
-        q, k, v = (
-            linear(y_2LD).unflatten(-1, (heads, -1))
-            for linear in (layer.self_attn.linear_q, layer.self_attn.linear_k, layer.self_attn.linear_v)
+        self_qkv = layer.self_attn.linear_q, layer.self_attn.linear_k, layer.self_attn.linear_v
+        of_self, of_inter = (
+            [linear(y_2LD).unflatten(-1, (heads, -1)) for linear in linears]
+            for linears in (self_qkv, layer.inter_qkv if own_attention else self_qkv)
         )
         seen: list[torch.Tensor] = []
         layer.src_attn.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
@@ -90,16 +92,17 @@ def test_attention_is_its_equation(fusion: str, tmp_path: Any) -> None:
             mixed = []
             for head in range(heads):
 
-                def look(other: int, places: list[int]) -> torch.Tensor:
+                def look(qkv: list[torch.Tensor], other: int, places: list[int]) -> torch.Tensor:
+                    q, k, v = qkv
                     if not places:
                         return torch.zeros(v.size(-1))
                     scores = k[other, places, head] @ q[stream, row, head] / math.sqrt(q.size(-1))  # noqa: B023
                     return scores.softmax(0) @ v[other, places, head]  # noqa: B023
 
-                own = look(stream, list(range(row + 1)))
+                own = look(of_self, stream, list(range(row + 1)))
                 # k = 1: a translation's row also sees the transcript's next one, a transcript's row ends one before
                 written = min(int(rows[1 - stream]), row + 2 if stream == 1 else row)
-                inter = look(1 - stream, list(range(written)))
+                inter = look(of_inter, 1 - stream, list(range(written)))
                 if fusion == "gate":
                     inter = inter * layer.fusion.gate(torch.cat([own, inter])).sigmoid()
                 mixed.append(own + 0.7 * (inter.tanh() if fusion == "tanh" else inter))
@@ -118,6 +121,16 @@ def test_cached_steps_give_the_teacher_forced_logits_at_every_row(
     monkeypatch.setattr("espnet_ext.nn.decoder_cache.FEW", 0 if shared else 9)
     model = make(tmp_path, wait_k=wait_k, fusion=fusion, inter_weight=0.5, shared_decoder=shared)
     compare_steps(model, wait_k)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize(("fusion", "wait_k"), [("linear", 3), ("gate", 0), ("tanh", math.inf)])
+@torch.inference_mode()
+def test_cached_steps_with_an_attention_to_the_other_stream_of_its_own(
+    wait_k: float, fusion: str, shared: bool, tmp_path: Any
+) -> None:
+    conf = {"wait_k": wait_k, "fusion": fusion, "inter_weight": 0.5, "shared_decoder": shared}
+    compare_steps(make(tmp_path, own_attention=True, **conf), wait_k)
 
 
 def compare_steps(model: Any, wait_k: float) -> None:
@@ -143,10 +156,12 @@ def compare_steps(model: Any, wait_k: float) -> None:
 
 
 @pytest.mark.parametrize("wait_k", LAGS)
-@pytest.mark.parametrize("shared", [True, False])
-def test_no_row_depends_on_what_comes_later_in_either_stream(wait_k: float, shared: bool, tmp_path: Any) -> None:
+@pytest.mark.parametrize(("shared", "own_attention"), [(True, False), (False, False), (True, True)])
+def test_no_row_depends_on_what_comes_later_in_either_stream(
+    wait_k: float, shared: bool, own_attention: bool, tmp_path: Any
+) -> None:
     """A token in row r of one stream changes exactly the rows of both that are computed with it or after it."""
-    model = make(tmp_path, wait_k=wait_k, inter_weight=0.5, shared_decoder=shared)
+    model = make(tmp_path, wait_k=wait_k, inter_weight=0.5, shared_decoder=shared, own_attention=own_attention)
     (tokens, rows), memory = inputs((SIZES,)), memory_of(model, 1)
     logits = forced(model, memory, tokens, rows)
     for stream, place in [(s, r) for s in range(2) for r in range(SIZES[s] + 1)]:

@@ -103,7 +103,7 @@ VARIANTS = {
     "interactive": [
         {"wait_k": 0, "fusion": "gate", "asr_ctc_weight": 0.3},
         {"wait_k": "inf", "fusion": "tanh", "share_decoder_input_output_embed": True},
-        {"shared_decoder": False},
+        {"shared_decoder": False, "own_attention": True},
     ],
     "interactive_film": [{"wait_k": 0, "fusion": "gate"}, {"shared_decoder": False}, {"inter_weight": 0.0}],
     "multitask": [{"shared_decoder": False, "asr_ctc_weight": 0.3, "st_ctc_weight": 0.3}],

@@ -48,7 +48,7 @@ class Visible:
         self.shares = shares  # what weights are multiplied by before each sum over the values
 
     @classmethod
-    def of(cls, masks_2BLL: Sequence[Tensor], fusion: Fusion) -> "Visible":
+    def of(cls, masks_2BLL: Sequence[Tensor], fusion: Fusion, one_sum: bool) -> "Visible":
         """From what the rows of each stream see of the other; of their own they see what is not after them."""
         size, utterances = masks_2BLL[0].size(-1), len(masks_2BLL[0])
         past = torch.ones(size, size, dtype=torch.bool, device=masks_2BLL[0].device).tril().expand(utterances, -1, -1)
@@ -56,8 +56,7 @@ class Visible:
         own = torch.block_diag(*2 * [torch.ones(size, size, device=seen.device)]).expand(utterances, 1, -1, -1)
         inter = seen * (1 - own)
         bias = torch.zeros_like(inter).masked_fill_(~seen, UNSEEN)
-        # The linear fusion is one sum over the values of both streams.
-        return cls(bias, [own + fusion.weight * inter] if fusion.kind == "linear" else [own, inter])
+        return cls(bias, [own + fusion.weight * inter] if one_sum else [own, inter])
 
     def to(self, dtype: torch.dtype) -> "Visible":
         if self.bias.dtype == dtype:
@@ -75,10 +74,29 @@ class InteractiveLayer(DecoderLayer):
 
     fusion: Fusion
 
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.inter_qkv: nn.ModuleList | None = None  # what reads the other stream, where self-attention's do not
+
+    def projections(self) -> list[nn.Linear]:
+        own = super().projections()
+        if self.inter_qkv is None:
+            return own
+        return [linear for pair in zip(own, self.inter_qkv, strict=True) for linear in pair]  # type: ignore[misc]
+
     def project(self, x_BRD: Tensor) -> list[Tensor]:
-        """Queries, keys and values, (B, R, D) each."""
-        y_BRD, own = self.before(x_BRD, self.norm1), self.self_attn
-        return [own.linear_q(y_BRD), own.linear_k(y_BRD), own.linear_v(y_BRD)]
+        """Queries, keys and values, (B, R, D) each; with an attention of its own to the other stream twice D."""
+        y_BRD = self.before(x_BRD, self.norm1)
+        made = [linear(y_BRD) for linear in self.projections()]
+        return made if self.inter_qkv is None else [torch.cat(made[i : i + 2], dim=-1) for i in (0, 2, 4)]
+
+    def first(self, x: Tensor, dim: int) -> Tensor:
+        """Of heads side by side, those that read one's own stream."""
+        return x if self.inter_qkv is None else x.chunk(2, dim)[0]
+
+    def last(self, x: Tensor, dim: int) -> Tensor:
+        """Of heads side by side, those that read the other stream."""
+        return x if self.inter_qkv is None else x.chunk(2, dim)[1]
 
     def interact(self, x_BRD: Tensor, q_BRD: Tensor, k_BSD: Tensor, v_BSD: Tensor, visible: Visible) -> Tensor:
         """x after interactive attention of its rows to the keys and values of both streams, S = 2 L.
@@ -86,12 +104,16 @@ class InteractiveLayer(DecoderLayer):
         One product gives the scores for both streams; each stream has its own softmax.
         """
         own = self.self_attn
-        q_BHRE, k_BHSE, v_BHSE = (own.split(x) for x in (q_BRD, k_BSD, v_BSD))
+        head = own.linear_q.out_features // own.heads
+        q_BHRE, k_BHSE, v_BHSE = (x.unflatten(-1, (-1, head)).transpose(1, 2) for x in (q_BRD, k_BSD, v_BSD))
         scores_BHRS = (q_BHRE * q_BHRE.size(-1) ** -0.5) @ k_BHSE.transpose(2, 3)
         weights_BHRS = (scores_BHRS + visible.bias).unflatten(-1, (2, -1)).softmax(-1).flatten(-2)
         weights_BHRS = drop(weights_BHRS, own.dropout_rate if self.training else 0.0)
-        read = [(weights_BHRS * share) @ v_BHSE for share in visible.shares]
-        read_BHRE = read[0] if len(read) == 1 else self.fusion(*read)
+        if len(visible.shares) == 1:
+            read_BHRE = (weights_BHRS * visible.shares[0]) @ v_BHSE
+        else:
+            sides = zip((self.first, self.last), visible.shares, strict=True)
+            read_BHRE = self.fusion(*((side(weights_BHRS, 1) * share) @ side(v_BHSE, 1) for side, share in sides))
         return self.after(x_BRD + self.dropout(own.linear_out(own.merge(read_BHRE))), self.norm1)
 
 
@@ -107,12 +129,14 @@ class InteractiveDecoder(TransformerDecoder):
         """Inside it the rows that pass are those of these streams, so many of each; a variant may tell them apart."""
         return nullcontext()
 
-    def use_fusion(self, fusion: str, inter_weight: float) -> None:
-        """Let the rows of the streams see each other."""
+    def use_fusion(self, fusion: str, inter_weight: float, own_attention: bool) -> None:
+        """Let the rows of the streams see each other, by self-attention's projections or by others."""
         self.inter_weight = inter_weight
         for layer in self.decoders:
-            own = layer.self_attn
-            layer.fusion = Fusion(fusion, inter_weight, own.linear_q.out_features // own.heads)
+            width, heads = layer.self_attn.linear_q.out_features, layer.self_attn.heads
+            layer.fusion = Fusion(fusion, inter_weight, width // heads)
+            if own_attention:
+                layer.inter_qkv = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
 
 
 def visible_rows(rows_2B: Sequence[Tensor], size: int, wait_k: float) -> list[Tensor]:
@@ -135,7 +159,10 @@ def interactive_states(
     """(B, L, D) of each stream, teacher-forced, in one pass; `decoders` are the one that both share, or one each."""
     tokens_BSL = stack_streams(tokens_2BL)
     masks = visible_rows(rows_2B, tokens_BSL.size(2), wait_k)
-    visible = Visible.of(masks, decoders[0].decoders[0].fusion)
+    first = decoders[0].decoders[0]
+    # The linear fusion of what the same heads read is one sum over the values of both streams.
+    one_sum = first.fusion.kind == "linear" and first.inter_qkv is None
+    visible = Visible.of(masks, first.fusion, one_sum)
     parts, memories = len(decoders), with_masks([memory])
     tokens = [x_BSL.flatten(0, 1) for x_BSL in tokens_BSL.chunk(parts, dim=1)]
     xs = [decoder.embed(tokens_NL) for decoder, tokens_NL in zip(decoders, tokens, strict=True)]

@@ -59,9 +59,9 @@ class PairedLayer:
     """One layer of the shared decoder, or of both."""
 
     def __init__(self, layers: Sequence[InteractiveLayer], memory_BTD: Tensor) -> None:
-        self.fusions = [layer.fusion for layer in layers]
+        self.layers = layers
         self.caches = [LayerCache(layer, [memory_BTD]) for layer in layers]
-        self.slots = [self.caches[0].slots, self.caches[1].slots if len(layers) == 2 else Slots(like(self.caches[0]))]
+        self.slots = [self.caches[0].slots, self.caches[1].slots if len(layers) == 2 else Slots()]
 
     def step(self, groups: list[Group], xs: list[Tensor], memory_biases: list[Tensor | None]) -> list[Tensor]:
         """(B, K, D) of each group; all keys and values are written before any is read."""
@@ -80,28 +80,23 @@ class PairedLayer:
     def interact(self, group: Group, q_BHKE: Tensor) -> Tensor:
         """(B, K, D): what each hypothesis reads of its own stream and of the other's, fused."""
         heard = {s: read(q_BHKE, bias, *self.slots[s].kv_2BHSE) for s, bias in group.biases.items()}
+        layer, heads = self.layers[group.decoder], self.caches[group.decoder].heads
         if len(heard) == 1:
-            return heard[group.streams[0]]
+            return layer.first(heard[group.streams[0]], dim=-1)
         if len(group.streams) == 2:
             a_BKD, b_BKD = (x_BKD.split(group.sizes, dim=1) for x_BKD in (heard[0], heard[1]))
             own, inter = torch.cat([a_BKD[0], b_BKD[1]], dim=1), torch.cat([b_BKD[0], a_BKD[1]], dim=1)
         else:
             (stream,) = group.streams
             own, inter = heard[stream], heard[1 - stream]
-        heads = self.caches[group.decoder].heads
-        fused = self.fusions[group.decoder](own.unflatten(-1, (heads, -1)), inter.unflatten(-1, (heads, -1)))
-        return fused.flatten(-2)
+        own, inter = layer.first(own, dim=-1), layer.last(inter, dim=-1)
+        return layer.fusion(own.unflatten(-1, (heads, -1)), inter.unflatten(-1, (heads, -1))).flatten(-2)
 
     def keep(self, rows: Tensor, changed: Tensor, frames: list[int]) -> None:
         for cache in self.caches:
             cache.keep_memories(rows, changed, frames)
         for slots in self.slots:
             slots.keep(rows, changed)
-
-
-def like(cache: LayerCache) -> Tensor:
-    """A tensor of the shape and type of a layer's keys."""
-    return cache.memories[0][0]
 
 
 class PairedDecoder:

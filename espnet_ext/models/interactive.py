@@ -22,15 +22,25 @@ class Model(multitask.Model):
     decoder_classes = {"asr": InteractiveDecoder, "st": InteractiveDecoder}
 
     def __init__(
-        self, parts: Parts, inter_weight: float = 0.3, wait_k: float | str = 3, fusion: str = "linear", **conf: Any
+        self,
+        parts: Parts,
+        inter_weight: float = 0.3,
+        wait_k: float | str = 3,
+        fusion: str = "linear",
+        own_attention: bool = False,
+        **conf: Any,
     ) -> None:
-        """`wait_k` rows lie between transcript and translation; `inf`: translation begins when the transcript ends."""
+        """`wait_k` rows lie between transcript and translation; `inf`: translation begins when the transcript ends.
+
+        With `own_attention` the other stream is read by queries, keys and values of its own, and not by those of
+        self-attention, as the paper's is.
+        """
         super().__init__(parts, **conf)
         self.wait_k = float(wait_k)
         if self.wait_k < 0 or not (self.wait_k == math.inf or self.wait_k.is_integer()):
             raise ValueError(f"wait_k: {wait_k}; must be a whole number from 0 on, or inf")
         for decoder in self.decoders:
-            decoder.use_fusion(fusion, inter_weight)
+            decoder.use_fusion(fusion, inter_weight, own_attention)
 
     @property
     def decoders(self) -> list[InteractiveDecoder]:

@@ -93,6 +93,10 @@ class DecoderLayer(nn.Module):
         """What a part of the layer leaves; ESPnet's decoders may normalise here instead."""
         return x_NLD if self.normalize_before else norm(x_NLD)
 
+    def projections(self) -> list[nn.Linear]:
+        """What makes the queries, then the keys, then the values of tokens; as many of each."""
+        return [self.self_attn.linear_q, self.self_attn.linear_k, self.self_attn.linear_v]
+
     def sources(self) -> list[tuple[nn.Module, Attention]]:
         """The attentions to something outside, each with its normalisation, in their order."""
         return [(self.norm2, self.src_attn)]

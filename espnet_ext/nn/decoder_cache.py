@@ -55,15 +55,16 @@ def read(q_BHKE: Tensor, bias: Tensor | None, k_BHSE: Tensor, v_BHSE: Tensor) ->
 class Slots:
     """Keys and values of all the hypotheses that a stream has had, in one layer."""
 
-    def __init__(self, like_BHTE: Tensor) -> None:
-        rows, heads, _, width = like_BHTE.shape
+    def __init__(self) -> None:
         self.written = 0
-        self.room_2BHSE = [like_BHTE.new_empty(rows, heads, FIRST_SLOTS, width) for _ in range(2)]
+        self.room_2BHSE: list[Tensor] = []
 
     def write(self, kv_2BHKE: list[Tensor]) -> list[Tensor]:
         """Append this step's keys and values; returns all of them."""
-        rows, _, new, _ = kv_2BHKE[0].shape
+        rows, heads, new, width = kv_2BHKE[0].shape
         written, self.written = self.written, self.written + new
+        if not self.room_2BHSE:
+            self.room_2BHSE = [x_BHKE.new_empty(rows, heads, FIRST_SLOTS, width) for x_BHKE in kv_2BHKE]
         if self.written > self.room_2BHSE[0].size(2):
             for i, full_BHSE in enumerate(self.room_2BHSE):
                 wider_BHSE = full_BHSE.new_empty(rows, full_BHSE.size(1), 2 * self.written, full_BHSE.size(3))
@@ -88,18 +89,18 @@ class LayerCache:
 
     def __init__(self, layer: DecoderLayer, memories: Sequence[Tensor]) -> None:
         self.layer = layer
-        own = layer.self_attn
-        self.heads = own.heads
-        self.qkv = fuse([own.linear_q, own.linear_k, own.linear_v])
+        self.heads = layer.self_attn.heads
+        self.width = layer.self_attn.linear_q.out_features // self.heads
+        self.qkv = fuse(layer.projections())
         self.memories = []
         for (_, source), memory_BTD in zip(layer.sources(), memories, strict=True):
             kv_2BHTE = self.split(fuse([source.linear_k, source.linear_v])(memory_BTD), 2)
             self.memories.append([x_BHTE.contiguous() for x_BHTE in kv_2BHTE])
-        self.slots = Slots(self.memories[0][0])
+        self.slots = Slots()
 
     def split(self, x_BLD: Tensor, parts: int) -> list[Tensor]:
         """(B, L, parts * D) as one (B, H, L, E) for each part, without a copy."""
-        return list(x_BLD.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4))
+        return list(x_BLD.unflatten(-1, (parts, -1, self.width)).permute(2, 0, 3, 1, 4))
 
     def project(self, x_BKD: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Queries, and keys and values, of self-attention."""
