@@ -136,9 +136,8 @@ def test_marks_name_the_beaten_and_how_surely(p, marks):
     assert (cells["x"].best, cells["y"].best) == (True, False)
 
 
-def test_fewer_errors_beat_more(monkeypatch):
-    monkeypatch.setattr(tables, "LOWER_IS_BETTER", ("m",))
-    cells = tables.score_cells(fake_comparison(0.001, 30.0, 20.0), "m", {"x": "a", "y": "b"})
+def test_fewer_errors_beat_more():
+    cells = tables.score_cells(fake_comparison(0.001, 30.0, 20.0), "wer", {"x": "a", "y": "b"})
     assert (cells["x"].marks, cells["y"].marks, cells["y"].best) == ("", "A", True)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ext.reporting.result_file import Compared, find_pair, read_result_file, result_file
-from espnet_ext.scoring.metrics import LOWER_IS_BETTER
+from espnet_ext.scoring.metrics import sign
 
 LEVEL = 0.05  # of the test
 POWER = 0.8  # the chance with which a difference shall be seen
@@ -114,11 +114,6 @@ def check_published(where: str, claim: Claim, ground: Ground) -> None:
         )
 
 
-def sign_of(metric: str) -> int:
-    """+1 where more is better."""
-    return -1 if metric in LOWER_IS_BETTER else 1
-
-
 def asked_for(claim: Claim, ground: Ground) -> tuple[str, str]:
     """Stream and metric, without what it is compared at."""
     return claim.stream or ground.stream, claim.metric or ground.metric
@@ -127,7 +122,7 @@ def asked_for(claim: Claim, ground: Ground) -> tuple[str, str]:
 def effect_of(figures: Any, metric: str, score: float | None) -> float | None:
     """The published advantage in the metric's points; `score` is that of the worse system here, for per cent of it."""
     if isinstance(figures, list) and len(figures) == 2:
-        return sign_of(metric) * (figures[0] - figures[1])
+        return sign(metric) * (figures[0] - figures[1])
     if isinstance(figures, str) and figures.endswith("%"):
         return None if score is None else float(figures.removesuffix("%")) / 100 * score
     return float(figures) if isinstance(figures, int | float) else None
@@ -149,7 +144,7 @@ def decide(claim: Claim, ground: Ground, root: Path) -> Decision:
     compared = find_pair(read_result_file(path), ground.set, stream, full, claim.better, claim.than)
     if compared is None:
         return Decision(NOT_RUN)
-    return judge(compared, sign_of(metric), effect_of(published_for(claim, ground)[1], metric, compared.score_b))
+    return judge(compared, sign(metric), effect_of(published_for(claim, ground)[1], metric, compared.score_b))
 
 
 def judge(compared: Compared, sign: int, effect: float | None) -> Decision:

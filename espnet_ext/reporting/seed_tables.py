@@ -15,7 +15,7 @@ from espnet_ext.reporting.tables import (
     score_columns,
     titles,
 )
-from espnet_ext.scoring.metrics import LOWER_IS_BETTER
+from espnet_ext.scoring.metrics import sign
 from espnet_ext.scoring.results import Experiments, read_result
 from espnet_ext.scoring.seed_scores import read_seeds
 from espnet_ext.scoring.seed_test import TEST
@@ -87,7 +87,7 @@ def _pair(compared: dict[str, Any], metric: str, a: str, b: str, seeds: int) -> 
     if a not in rows or b not in rows:
         return Cell(NOTHING)
     difference, p = rows[a]["mean"] - rows[b]["mean"], compared["p"][a][b]
-    better, worse = (a, b) if (difference > 0) != (metric in LOWER_IS_BETTER) else (b, a)
+    better, worse = (a, b) if sign(metric) * difference > 0 else (b, a)
     if p is None:
         return Cell(figure(difference, metric, "+"))
     return Cell(f"{figure(difference, metric, '+')} (p {p:.3f}; {compared['wins'][better][worse]} of {seeds})")

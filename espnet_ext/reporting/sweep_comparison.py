@@ -21,7 +21,7 @@ from espnet_ext.reporting.tables import (
     score_columns,
     titles,
 )
-from espnet_ext.scoring.metrics import LOWER_IS_BETTER
+from espnet_ext.scoring.metrics import LOWER_IS_BETTER, sign
 from espnet_ext.scoring.results import Experiments
 from espnet_ext.scoring.sweeps import Axis, read_sweeps
 
@@ -56,8 +56,7 @@ class Comparison:
         own, first = self.row(value, system), self.row(value, self.systems[0])
         if own is None or first is None or first["score"] == 0:
             return None
-        sign = -1 if self.metric in LOWER_IS_BETTER else 1
-        return sign * 100 * (own["score"] - first["score"]) / first["score"]
+        return sign(self.metric) * 100 * (own["score"] - first["score"]) / first["score"]
 
 
 def comparisons(where: Experiments, test_set: str) -> Iterator[Comparison]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from espnet_ext.infra.languages import error_metric
 from espnet_ext.reporting.cautions import made_with, unlike, warnings
-from espnet_ext.scoring.metrics import LOWER_IS_BETTER, WRONG_LANGUAGE
+from espnet_ext.scoring.metrics import WRONG_LANGUAGE, sign
 from espnet_ext.scoring.results import Experiments, read_result, read_significance
 from espnet_ext.scoring.significance import TEST
 from espnet_ext.scoring.texts import ScoringError
@@ -136,8 +136,7 @@ def cautions(results: dict[str, dict[str, Any]], different: dict[str, list[str]]
 
 def score_cells(compared: dict[str, Any], metric: str, letters: dict[str, str]) -> dict[str, Cell]:
     """The cell of each system in the column of a metric."""
-    sign = -1 if metric in LOWER_IS_BETTER else 1
-    scores = {s: sign * row["score"] for s, row in compared["systems"].items() if s in letters}
+    scores = {s: sign(metric) * row["score"] for s, row in compared["systems"].items() if s in letters}
     cells = {}
     for system, score in scores.items():
         marks = ""

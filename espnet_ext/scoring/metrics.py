@@ -23,6 +23,11 @@ WRONG_LANGUAGE = "wrong_language"  # of tasks, see scoring/confusion.py
 LOWER_IS_BETTER = ("wer", "cer", "ter", WRONG_LANGUAGE, *LAGS)
 
 
+def sign(metric: str) -> int:
+    """+1 where more is better."""
+    return -1 if metric in LOWER_IS_BETTER else 1
+
+
 @dataclass(frozen=True)
 class Options:
     """What changes a score, and so is part of its signature."""

@@ -14,7 +14,7 @@ from espnet_ext.infra.files import write_json
 from espnet_ext.infra.stamps import Stamp
 from espnet_ext.scoring.latency_metrics import Writing, make_latency_metrics, make_subword_metrics, mean_lengths
 from espnet_ext.scoring.latency_scores import delays_file, read_delays
-from espnet_ext.scoring.metrics import LOWER_IS_BETTER, Metric, Options
+from espnet_ext.scoring.metrics import Metric, Options, sign
 from espnet_ext.scoring.results import (
     Experiments,
     metrics_of,
@@ -112,7 +112,7 @@ def _compare_stream(
     for name, (metric, statistics) in counted.items():
         compared[name] = compare_means(metric, statistics, draws)
         seeds = [seed[name] for seed in by_seed]
-        compared[name]["wins"] = count_wins(seeds, list(statistics), -1 if name in LOWER_IS_BETTER else 1)
+        compared[name]["wins"] = count_wins(seeds, list(statistics), sign(name))
     return compared
 
 
