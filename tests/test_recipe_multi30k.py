@@ -57,6 +57,13 @@ def test_sets_that_do_not_match_and_files_that_are_not_there_are_refused(recipe:
     assert result.returncode == 1 and "neither val.de nor data/task1/raw/val.de.gz is there" in result.stderr
 
 
+def test_a_packed_file_that_was_cut_is_named(recipe: RecipeCopy, tmp_path: Path) -> None:
+    cut = write_corpus(tmp_path / "corpus", zipped=True) / "data/task1/raw/val.de.gz"
+    cut.write_bytes(cut.read_bytes()[:-9])
+    result = recipe.prepare("data", "--corpus", str(tmp_path / "corpus"))
+    assert result.returncode == 1 and f"{cut}: not a whole .gz file" in result.stderr
+
+
 def test_all_stages_run(recipe: RecipeCopy, tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus")
     result = recipe.run("--corpus", str(corpus), "--subword_type", "char", "--nj", "1", "--set", TINY)

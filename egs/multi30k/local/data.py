@@ -2,7 +2,6 @@
 """Multi30k: CORPUS/<set>.<language>, or a clone of multi30k/dataset, which has them in data/task1/raw as .gz files."""
 
 import argparse
-import gzip
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import spoken
 
 from espnet_ext.corpora.arguments import text_parser, two_languages
 from espnet_ext.data.write_datadir import Utterance, update_data_dir
+from espnet_ext.infra import lines
 from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.voices.speak import speak
 
@@ -20,13 +20,12 @@ SETS = ("train", "val", "test_2016_flickr")
 CLONE = Path("data") / "task1" / "raw"
 
 
-def read_lines(corpus: Path, name: str) -> list[str]:
+def read_corpus(corpus: Path, name: str) -> list[str]:
     """The lines of `name`, plain or compressed, wherever in the corpus it is."""
     for folder in (corpus, corpus / CLONE):
-        for path, opener in ((folder / name, open), (folder / f"{name}.gz", gzip.open)):
+        for path in (folder / name, folder / f"{name}.gz"):
             if path.exists():
-                with opener(path, "rt", encoding="utf-8", newline="\n") as stream:
-                    return [line.rstrip("\r\n") for line in stream]
+                return list(lines.read_lines(path, "copy the file again"))
     raise ValueError(
         f"{corpus}: neither {name} nor {CLONE / name}.gz is there; give --corpus the folder of the text files, "
         "or a clone of the repository multi30k/dataset"
@@ -34,8 +33,8 @@ def read_lines(corpus: Path, name: str) -> list[str]:
 
 
 def read_texts(corpus: Path, name: str, languages: tuple[str, str]) -> dict[str, list[str]]:
-    texts = {lang: read_lines(corpus, f"{name}.{lang}") for lang in languages}
-    sizes = {lang: len(lines) for lang, lines in texts.items()}
+    texts = {lang: read_corpus(corpus, f"{name}.{lang}") for lang in languages}
+    sizes = {lang: len(sentences) for lang, sentences in texts.items()}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"{corpus}: {name} has different numbers of lines: {sizes}; copy the files again")
     return texts
@@ -53,10 +52,10 @@ def speak_set(args: argparse.Namespace, name: str) -> None:
     english = texts[args.src_lang]
     numbers = spoken.chosen(len(english), args.spoken, args.seed) if name == "train" else list(range(len(english)))
     audio = (args.downloads or args.data.resolve().parents[1] / "downloads").resolve() / "spoken"
-    lines = spoken.lines_of(name, english, numbers, args.natural, audio, args.seed)
-    made = speak(lines, nj=args.nj, log_dir=audio / "log")
-    print(f"{audio / name}: {made} of {len(lines)} captions spoken, the others were there")
-    update_data_dir(args.data / f"spoken_{name}", spoken.utterances(lines, numbers, texts), nj=args.nj)
+    said = spoken.lines_of(name, english, numbers, args.natural, audio, args.seed)
+    made = speak(said, nj=args.nj, log_dir=audio / "log")
+    print(f"{audio / name}: {made} of {len(said)} captions spoken, the others were there")
+    update_data_dir(args.data / f"spoken_{name}", spoken.utterances(said, numbers, texts), nj=args.nj)
 
 
 def main() -> None:
