@@ -10,6 +10,13 @@ fi
 wheels=$(realpath "$1")
 cd "$(dirname "$0")/.."
 device=${DEVICE:-cuda}
+[ -e "$wheels/pins.txt" ] || { echo "$wheels: there is no pins.txt; tools/wheels.sh makes this folder" >&2 && exit 2; }
+wanted=$(sed -n 's/^# Python //p' "$wheels/pins.txt")
+found=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+if [ "$wanted" != "$found" ]; then
+    echo "the wheels are of Python $wanted, and python3 is $found: put a Python $wanted that has torch first in PATH" >&2
+    exit 2
+fi
 
 there=$(mktemp -d)
 trap 'rm -rf "$there"' EXIT

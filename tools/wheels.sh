@@ -29,7 +29,7 @@ pin_of() {
 }
 
 mkdir -p "$folder"
-: > "$folder/pins.txt"
+echo "# Python 3.12" > "$folder/pins.txt" # on_gpu.sh reads it
 for name in "${names[@]}" "$@"; do
     pin=$(pin_of "$name")
     python3 -m pip download -q --no-deps --only-binary :all: --python-version 3.12 --implementation cp "${platforms[@]}" \
@@ -37,4 +37,4 @@ for name in "${names[@]}" "$@"; do
         python3 -m pip wheel -q --no-deps -w "$folder" "$pin" # pure Python of which there is only the source
     echo "$pin" >> "$folder/pins.txt"
 done
-echo "$(wc -l < "$folder/pins.txt") wheels in $folder, $(du -sm "$folder" | cut -f1) MB; there: tools/on_gpu.sh FOLDER" >&2
+echo "$(grep -c == "$folder/pins.txt") wheels in $folder, $(du -sm "$folder" | cut -f1) MB; there: tools/on_gpu.sh FOLDER" >&2
