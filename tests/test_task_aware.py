@@ -128,12 +128,13 @@ class Line(torch.nn.Module):
         self.first, self.second, self.tcn = torch.nn.Linear(3, 4), torch.nn.Linear(4, 3), torch.nn.Linear(1, 4)
         self.third = torch.nn.Linear(3, 4)
         self.third.weight = self.first.weight
+        self.again = self.second  # one module by two names, as the embedding of a text encoder is
         self.unused = torch.nn.Linear(1, 1)
 
     def loss_of(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict]:
         x = self.first(batch["text"]) * self.tcn(torch.ones(1, 1, dtype=torch.float64))
         x = torch.nn.functional.scaled_dot_product_attention(x[None, None], x[None, None], x[None, None])[0, 0]
-        x = self.third(torch.tanh(self.second(x)))
+        x = self.third(torch.tanh(self.again(x)))
         return (x**2).sum() / len(x) + x.sum(), {}
 
 
@@ -162,8 +163,11 @@ def test_the_outer_gradient_is_that_of_finite_differences(order: int) -> None:
     torch.manual_seed(3)
     model, rate, step = Line().double(), 0.05, 1e-6
     batch = {"text": torch.randn(5, 3, dtype=torch.float64)}
+    before = dict(model.named_parameters(remove_duplicate=False))
     loss, _ = maml_loss(model, model.loss_of, batch, rate, order, "tcn")
     loss.backward()
+    after = dict(model.named_parameters(remove_duplicate=False))
+    assert before.keys() == after.keys() and all(before[name] is after[name] for name in before)
     constant = inner_gradients(model, batch)
     assert loss.item() == pytest.approx(outer_loss(model, batch, rate, constant), abs=1e-12)
 

@@ -38,6 +38,7 @@ def maml_loss(
     """What `loss` gives for the meta-test half, after a step of all parameters but those below `outer_only`."""
     train, test = halves(batch)
     lower = Lower(model, loss)
+    where = places(lower)
     moving = {
         name: parameter
         for name, parameter in lower.named_parameters()
@@ -50,7 +51,20 @@ def maml_loss(
         if order == 1:
             gradients = {name: g.detach() for name, g in gradients.items()}
         moved = {name: moving[name] - inner_lr * g for name, g in over_ranks(gradients, len(train["text"])).items()}
-        return functional_call(lower, moved, (test,))
+        given = {place: moved[name] for name in moved for place in where[moving[name]]}
+        return functional_call(lower, given, (test,), tie_weights=False)
+
+
+def places(module: nn.Module) -> dict[Tensor, list[str]]:
+    """Where each parameter is: at several places if it is tied, but at one of those where a module has several names.
+
+    functional_call puts back what it found, name after name: of a module with two names its own first replacement.
+    """
+    found: dict[Tensor, list[str]] = {}
+    for prefix, part in module.named_modules():
+        for name, parameter in part.named_parameters(recurse=False, remove_duplicate=False):
+            found.setdefault(parameter, []).append(f"{prefix}.{name}" if prefix else name)
+    return found
 
 
 def differentiable_twice() -> AbstractContextManager:
