@@ -27,6 +27,11 @@ packages=$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"
 python3 -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])' > "$packages/of_this_machine.pth"
 python3 -m pip install -q --no-index --no-deps --no-compile --find-links "$wheels" --target "$packages" \
     -r "$wheels/pins.txt"
+if python3 -c 'import torchaudio' 2> /dev/null; then
+    rm -r "$packages"/torchaudio* # that of this machine fits its torch
+else
+    rm -r "$packages"/torchaudio/lib # linked to another torch; ESPnet needs only the Python part
+fi
 "$python" tools/finish_environment.py
 "$python" -c 'import torch; print("torch", torch.__version__, torch.cuda.is_available())'
 

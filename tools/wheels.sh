@@ -14,8 +14,8 @@ cd "$(dirname "$0")/.."
 
 names=(
     audioread cffi decorator defusedxml espeakng-loader espnet espnet-g2p-en espnet-tts-frontend humanfriendly
-    inflect jaconv jamo jaraco-functools jiwer kaldiio lazy-loader librosa more-itertools nltk opt-einsum pooch pycparser
-    rapidfuzz soundfile soxr submitit torch-complex typeguard unidecode
+    inflect jaconv jamo jaraco-functools jiwer kaldiio lazy-loader librosa more-itertools nltk omniio opt-einsum pooch
+    pycparser rapidfuzz setuptools soundfile soxr submitit torch-complex torchaudio typeguard unidecode
 )
 platforms=(--platform manylinux1_x86_64 --platform linux_x86_64)
 for glibc in 5 12 17 24 27 28 31 34; do platforms+=(--platform "manylinux_2_${glibc}_x86_64"); done

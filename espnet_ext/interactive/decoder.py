@@ -104,8 +104,8 @@ class InteractiveLayer(DecoderLayer):
         One product gives the scores for both streams; each stream has its own softmax.
         """
         own = self.self_attn
-        head = own.linear_q.out_features // own.heads
-        q_BHRE, k_BHSE, v_BHSE = (x.unflatten(-1, (-1, head)).transpose(1, 2) for x in (q_BRD, k_BSD, v_BSD))
+        heads = (x.unflatten(-1, (-1, self.head_width)).transpose(1, 2) for x in (q_BRD, k_BSD, v_BSD))
+        q_BHRE, k_BHSE, v_BHSE = heads
         scores_BHRS = (q_BHRE * q_BHRE.size(-1) ** -0.5) @ k_BHSE.transpose(2, 3)
         weights_BHRS = (scores_BHRS + visible.bias).unflatten(-1, (2, -1)).softmax(-1).flatten(-2)
         weights_BHRS = drop(weights_BHRS, own.dropout_rate if self.training else 0.0)
@@ -133,9 +133,9 @@ class InteractiveDecoder(TransformerDecoder):
         """Let the rows of the streams see each other, by self-attention's projections or by others."""
         self.inter_weight = inter_weight
         for layer in self.decoders:
-            width, heads = layer.self_attn.linear_q.out_features, layer.self_attn.heads
-            layer.fusion = Fusion(fusion, inter_weight, width // heads)
+            layer.fusion = Fusion(fusion, inter_weight, layer.head_width)
             if own_attention:
+                width = layer.head_width * layer.self_attn.heads
                 layer.inter_qkv = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
 
 

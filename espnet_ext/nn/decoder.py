@@ -85,6 +85,10 @@ class DecoderLayer(nn.Module):
         self.normalize_before = True
         self.out = nn.Identity()  # the layer's output goes through it, however it is computed: what modulates hooks on
 
+    @property
+    def head_width(self) -> int:
+        return self.norm1.normalized_shape[0] // self.self_attn.heads
+
     def before(self, x_NLD: Tensor, norm: nn.Module) -> Tensor:
         """What a part of the layer reads."""
         return norm(x_NLD) if self.normalize_before else x_NLD

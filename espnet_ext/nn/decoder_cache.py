@@ -90,7 +90,7 @@ class LayerCache:
     def __init__(self, layer: DecoderLayer, memories: Sequence[Tensor]) -> None:
         self.layer = layer
         self.heads = layer.self_attn.heads
-        self.width = layer.self_attn.linear_q.out_features // self.heads
+        self.width = layer.head_width
         self.qkv = fuse(layer.projections())
         self.memories = []
         for (_, source), memory_BTD in zip(layer.sources(), memories, strict=True):
