@@ -12,7 +12,7 @@ from espnet_ext import report, score
 from espnet_ext.infra.files import read_table, write_json, write_table
 from espnet_ext.reporting.tables import figure
 from espnet_ext.scoring.metrics import Options, make_metric
-from espnet_ext.scoring.seed_scores import compare_means, count_wins
+from espnet_ext.scoring.seed_scores import compare_means, count_wins, of_one_training
 from espnet_ext.scoring.significance import Draws, compare_systems
 from espnet_ext.training.other_systems import init_sources
 from tests.support.fake_results import COMMON, SYSTEMS, WORDS, damaged, make_fake_results
@@ -118,13 +118,26 @@ def test_one_training_says_nothing_of_another_seed(corpus):
     draws = Draws.make(60, 300, 1)
     one = compare_systems(metric, {name: each[0] for name, each in statistics.items()}, draws)
     mixed = {"a": statistics["a"], "b": [statistics["b"][0]] * 3, "c": [statistics["c"][0]] * 3}
-    compared = compare_means(metric, mixed, draws)
+    compared = compare_means(metric, mixed, draws, {"b", "c"})
     assert compared["p"]["b"]["c"] is compared["p"]["c"]["b"] is None and compared["signature"] == one["signature"]
     assert 0 < compared["p"]["a"]["c"] < compared["p"]["a"]["b"] <= 1
     assert [row["n"] for row in compared["systems"].values()] == [3, 1, 1]
     for name in "bc":
         row = compared["systems"][name]
         assert (row["mean"], row["sd"]) == pytest.approx((one["systems"][name]["score"], 0), abs=1e-9)
+
+
+def test_trainings_that_err_alike_are_several_if_they_wrote_differently(corpus):
+    """Three of which none writes in a wrong language are no single training."""
+    metric, statistics = corpus
+    assert of_one_training({"a": [["x", "y"], ["x", "z"]], "b": [["x", "y"]] * 2}) == {"b"}
+    perfect = [statistics["b"][0]] * 3
+    several, once = (
+        compare_means(metric, {"a": statistics["a"], "b": perfect}, Draws.make(60, 300, 1), names)
+        for names in ((), {"b"})
+    )
+    assert (several["systems"]["b"]["n"], once["systems"]["b"]["n"]) == (3, 1)
+    assert several["p"]["a"]["b"] < once["p"]["a"]["b"]
 
 
 def test_more_seeds_make_a_difference_surer_and_none_out_of_nothing(corpus):

@@ -3,6 +3,7 @@
 `exp/seeds.<test_set>.json` holds both.
 """
 
+from collections.abc import Collection
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -107,10 +108,11 @@ def _compare_stream(
         statistics = {system: [metric.statistics(text) for text in each] for system, each in texts.items()}
         counted[name] = metric, statistics
     counted |= _latency(places, texts, test_set, stream, ids, references)
+    once = of_one_training(texts)
     by_seed = [read_significance(place, systems, test_set)["streams"][stream] for place in places]
     compared = {}
     for name, (metric, statistics) in counted.items():
-        compared[name] = compare_means(metric, statistics, draws)
+        compared[name] = compare_means(metric, statistics, draws, once)
         seeds = [seed[name] for seed in by_seed]
         compared[name]["wins"] = count_wins(seeds, list(statistics), sign(name))
     return compared
@@ -152,9 +154,16 @@ def delays(place: Experiments, system: str, test_set: str, stream: str) -> Path:
     return delays_file(place.result(system, test_set), stream)
 
 
-def compare_means(metric: Metric, statistics: dict[str, list[np.ndarray]], draws: Draws) -> dict[str, Any]:
+def of_one_training(texts: dict[str, list[list[str]]]) -> set[str]:
+    """The systems that wrote the same with every seed: those that --once links, and those made of such."""
+    return {system for system, each in texts.items() if all(text == each[0] for text in each[1:])}
+
+
+def compare_means(
+    metric: Metric, statistics: dict[str, list[np.ndarray]], draws: Draws, once: Collection[str] = ()
+) -> dict[str, Any]:
     """Mean and spread over seeds, and what tells two means apart; `statistics` are the (N, K) of each seed."""
-    trained = {name: Trained.of(metric, each, draws) for name, each in statistics.items()}
+    trained = {name: Trained.of(metric, each, draws, name in once) for name, each in statistics.items()}
     utterances = draws.counts_RN.shape[1]
     found = {a: {b: seed_difference(trained[a], trained[b], utterances) for b in trained if b != a} for a in trained}
     return {

@@ -23,12 +23,12 @@ class Trained:
     one_training: bool  # that serves all seeds
 
     @classmethod
-    def of(cls, metric: Metric, statistics: list[np.ndarray], draws: Draws) -> "Trained":
+    def of(cls, metric: Metric, statistics: list[np.ndarray], draws: Draws, one_training: bool) -> "Trained":
         """`statistics` are the (N, K) of each seed."""
-        one = all(np.array_equal(counts_NK, statistics[0]) for counts_NK in statistics[1:])
         scores_S = np.array([metric.score(counts_NK.sum(0)) for counts_NK in statistics])
-        resampled_SR = np.array([draws.scores(metric, counts_NK) for counts_NK in statistics[: 1 if one else None]])
-        return cls(scores_S, np.sort(resampled_SR, axis=0), one)  # in any order of seeds
+        drawn = statistics[:1] if one_training else statistics
+        resampled_SR = np.array([draws.scores(metric, counts_NK) for counts_NK in drawn])
+        return cls(scores_S, np.sort(resampled_SR, axis=0), one_training)  # in any order of seeds
 
     @property
     def mean(self) -> float:
@@ -64,7 +64,7 @@ class Difference:
 
 
 def seed_difference(a: Trained, b: Trained, utterances: int) -> Difference | None:
-    """Of a less b; none where both have one training, as that says nothing of another seed."""
+    """Of a less b; none where both have one training, or nothing varies, as that says nothing of another seed."""
     several = [system for system in (a, b) if not system.one_training]
     if not several:
         return None
@@ -78,7 +78,7 @@ def seed_difference(a: Trained, b: Trained, utterances: int) -> Difference | Non
     counted_twice = sum(share * s.noise_variance for share, s in zip(shares, several, strict=True))
     variance = of_utterances + max(0.0, sum(of_seeds) - counted_twice)
     if variance == 0:
-        return Difference(difference, 0.0, max(utterances - 1.0, 1.0), 1.0)
+        return None
     # Welch and Satterthwaite: a sum of variances, each known by so many degrees of freedom.
     unsure = of_utterances**2 / max(utterances - 1, 1)
     unsure += sum(v**2 / (s.trainings - 1) for v, s in zip(of_seeds, several, strict=True))

@@ -19,7 +19,7 @@ from espnet_ext.scoring.curves import Curve, in_order, swept
 from espnet_ext.scoring.latency_scores import delays_file
 from espnet_ext.scoring.metrics import Options, make_metric
 from espnet_ext.scoring.results import Experiments, read_json
-from espnet_ext.scoring.seed_scores import compare_means
+from espnet_ext.scoring.seed_scores import compare_means, of_one_training
 from espnet_ext.scoring.significance import Draws, compare_systems
 from espnet_ext.scoring.texts import read_hypotheses, read_references, reference_files
 
@@ -175,7 +175,7 @@ def _compare(
             if all(len(each) == 1 for each in counts.values()):
                 compared[name][value] = compare_systems(metric, {s: each[0] for s, each in counts.items()}, draws)
             else:
-                compared[name][value] = compare_means(metric, counts, draws)
+                compared[name][value] = compare_means(metric, counts, draws, of_one_training(systems))
     return compared
 
 
