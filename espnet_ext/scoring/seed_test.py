@@ -23,8 +23,9 @@ class Trained:
     one_training: bool  # that serves all seeds
 
     @classmethod
-    def of(cls, metric: Metric, statistics: list[np.ndarray], draws: Draws, one_training: bool) -> "Trained":
-        """`statistics` are the (N, K) of each seed."""
+    def of(cls, metric: Metric, statistics: list[np.ndarray], draws: Draws, wrote_the_same: bool) -> "Trained":
+        """`statistics` are the (N, K) of each seed; what was written alike may have been written at other times."""
+        one_training = wrote_the_same and all(np.array_equal(counts_NK, statistics[0]) for counts_NK in statistics[1:])
         scores_S = np.array([metric.score(counts_NK.sum(0)) for counts_NK in statistics])
         drawn = statistics[:1] if one_training else statistics
         resampled_SR = np.array([draws.scores(metric, counts_NK) for counts_NK in drawn])
