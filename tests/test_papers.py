@@ -23,6 +23,7 @@ NAMES = (
     "interactive_zh",
     "interactive_ja",
     "variants",
+    "long",
     "sweeps",
 )
 

@@ -4,7 +4,7 @@ set -euo pipefail
 set -f # a list of names is split into words below, and only that
 
 # shellcheck disable=SC2034 # some are options.sh's alone
-papers=       # Such as "mutual transfer"; empty means all five. There are also interactive_zh, interactive_ja, variants and sweeps.
+papers=       # Such as "mutual transfer"; empty means all five. There are also interactive_zh, interactive_ja, variants, long and sweeps.
 seeds=        # Seeds to train with, such as "1 2 3"; empty means that of the configurations.
 exp=exp       # Folder of the experiments.
 set=          # Values to change in every config, such as "max_epoch=1".
@@ -20,7 +20,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 # Minutes of a paper with one seed on two cores, roughly: by them the time left is told until it is known better.
 declare -A minutes=([interactive]=20 [interactive_zh]=20 [interactive_ja]=20 [mutual]=25 [transfer]=35)
-minutes+=([task_aware]=110 [simultaneous]=25 [sweeps]=30 [variants]=15)
+minutes+=([task_aware]=110 [simultaneous]=25 [sweeps]=30 [variants]=15 [long]=50)
 
 interactive() { run --tables interactive --systems "asr mt pipeline e2e multitask two_stage interactive" "$@"; }
 
@@ -55,6 +55,10 @@ tn:model_conf.d=2,5,8 rl:model_conf.cw=2,5,8" --tables simultaneous --systems "m
 variants() { # of interactive, beside its strongest rival
     run --tables variants --systems "asr mt multitask two_stage interactive interactive_own interactive_two \
 interactive_film"
+}
+
+long() { # the systems of mutual, three times as long and begun as in the paper
+    run --tables long --systems "asr mt e2e_long mtl_long distill_long mutual_long"
 }
 
 sweeps() { # after interactive and mutual
