@@ -22,7 +22,7 @@ def compared(difference: float, p: float, se: float = 1.0, df: float = 1e6) -> C
     return Compared(difference, p, se, df, True, (3, 3), 20.0)
 
 
-# With se 1 and many degrees of freedom 1.96 + 0.84 points could have been seen.
+# With se 1 and many degrees of freedom the interval reaches 1.96 points to either side.
 @pytest.mark.parametrize(
     "difference, p, sign, effect, verdict, why",
     [
@@ -31,11 +31,13 @@ def compared(difference: float, p: float, se: float = 1.0, df: float = 1e6) -> C
         (-2.5, 0.01, -1, 1.0, "holds", ""),  # a WER
         (2.5, 0.01, -1, 1.0, "does not hold", "the opposite was found"),
         (-2.5, 0.01, 1, 9.0, "does not hold", "the opposite was found"),
-        (1.5, 0.05, 1, 2.79, "undecided", ""),
-        (1.5, 0.05, 1, 2.81, "does not hold", "the published effect would have been seen"),
-        (-1.5, 0.2, 1, 2.79, "undecided", ""),
+        (1.5, 0.05, 1, 3.45, "undecided", ""),
+        (1.5, 0.05, 1, 3.47, "does not hold", "the published effect lies above the interval"),
+        (-1.5, 0.2, 1, 0.45, "undecided", ""),
+        (-1.5, 0.2, 1, 0.47, "does not hold", "the published effect lies above the interval"),
+        (1.5, 0.2, -1, 0.47, "does not hold", "the published effect lies above the interval"),  # a WER
         (1.5, 0.2, 1, None, "undecided", ""),
-        (0.0, 1.0, 1, 5.0, "does not hold", "the published effect would have been seen"),
+        (0.0, 1.0, 1, 5.0, "does not hold", "the published effect lies above the interval"),
     ],
 )
 def test_the_verdict(difference: float, p: float, sign: int, effect: float | None, verdict: str, why: str) -> None:
@@ -132,6 +134,15 @@ def test_the_page_has_a_row_for_each_claim_and_ground(tmp_path: Path, monkeypatc
     assert recognises[1] == "section 2" and recognises[3] == "+0.50 ± 0.99 WER (asr), p 0.300, 1 training"
     assert recognises[5] == "**undecided** for these trainings"
     assert "holds: 1, undecided: 1, not run: 1." in page and "* New is better than old. Because." in page
+
+
+def test_less_than_at_most_so_much_does_not_contradict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_results(tmp_path)
+    for pair, verdict in (("En-De", "does not hold"), ("at most", "undecided")):
+        claim = METHOD["claims"][1] | {"published": {pair: "90 %"}}
+        grounds = {"toy": METHOD["grounds"]["toy"] | {"like": pair}}
+        (row,) = rows_of(page_of(tmp_path, monkeypatch, METHOD | {"grounds": grounds, "claims": [claim]}))
+        assert row[1] == f"90 % {pair} (section 2)" and row[5].startswith(f"**{verdict}** for these trainings")
 
 
 def test_what_was_never_run_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,9 +32,9 @@ runs all systems of the papers on mini, and makes this page anew.
 * **Could be seen** is the smallest true difference that such an experiment finds in 80 % of cases at p < 0.05:
   (t<sub>0.975</sub> + t<sub>0.8</sub>) times the standard error.
 * **Verdicts.** *Holds*: the difference is as claimed, p < 0.05. *Does not hold*: it is the other way round,
-  p < 0.05; or it is not significant, although an effect as large as the published one could have been seen.
-  *Undecided*: all else, so that a larger test set or more seeds are needed. *Not run*: no RESULTS.json has both
-  systems; the command makes it.
+  p < 0.05; or it is not significant, and the published effect lies above the interval (not asked where the paper
+  says "at most"). *Undecided*: all else, so that a larger test set or more seeds are needed. *Not run*: no
+  RESULTS.json has both systems; the command makes it.
 * A published effect is taken in points of the metric (per cent: of the worse system's score here). Corpora differ, so
   that points need not mean the same. No correction is made for the number of claims."""
 

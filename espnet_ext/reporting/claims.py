@@ -13,7 +13,8 @@ POWER = 0.8  # the chance with which a difference shall be seen
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
 VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_RUN)
 OPPOSITE = "the opposite was found"
-WOULD_BE_SEEN = "the published effect would have been seen"
+TOO_SMALL = "the published effect lies above the interval"
+AT_MOST = "at most"  # a published effect that may be smaller elsewhere: nothing less contradicts it
 
 
 class ClaimError(ValueError):
@@ -144,7 +145,9 @@ def decide(claim: Claim, ground: Ground, root: Path) -> Decision:
     compared = find_pair(read_result_file(path), ground.set, stream, full, claim.better, claim.than)
     if compared is None:
         return Decision(NOT_RUN)
-    return judge(compared, sign(metric), effect_of(published_for(claim, ground)[1], metric, compared.score_b))
+    pair, figures = published_for(claim, ground)
+    effect = None if pair == AT_MOST else effect_of(figures, metric, compared.score_b)
+    return judge(compared, sign(metric), effect)
 
 
 def judge(compared: Compared, sign: int, effect: float | None) -> Decision:
@@ -152,13 +155,13 @@ def judge(compared: Compared, sign: int, effect: float | None) -> Decision:
     from scipy.special import stdtrit
 
     surely, with_power = float(stdtrit(compared.df, 1 - LEVEL / 2)), float(stdtrit(compared.df, POWER))
-    advantage, smallest = sign * compared.difference, (surely + with_power) * compared.se
+    advantage, half_interval = sign * compared.difference, surely * compared.se
     verdict, why = UNDECIDED, ""
     if compared.p < LEVEL:
         verdict, why = (HOLDS, "") if advantage > 0 else (FAILS, OPPOSITE)
-    elif effect is not None and effect >= smallest:
-        verdict, why = FAILS, WOULD_BE_SEEN
-    return Decision(verdict, why, advantage, surely * compared.se, smallest, compared)
+    elif effect is not None and effect > advantage + half_interval:
+        verdict, why = FAILS, TOO_SMALL
+    return Decision(verdict, why, advantage, half_interval, (surely + with_power) * compared.se, compared)
 
 
 def decisions(paper: Paper, root: Path) -> Iterator[tuple[Claim, str, Decision]]:
