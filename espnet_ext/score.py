@@ -69,7 +69,8 @@ def score(options: argparse.Namespace, command: str) -> None:
             score_seeds(where, options.seeds, common, test_set, metrics)
             tables += seed_tables(where, options.seeds, common, test_set)
     tables = [*task_tables(where, found), *tables, *forgetting_tables(where, found)]
-    curves = {t: read_curves(where, t) for t in options.test_sets if write_curves(where, options.systems, t, metrics)}
+    given = [test_set for test_set in found if test_set in options.test_sets]  # but for those that only tasks name
+    curves = {t: read_curves(where, t) for t in given if write_curves(where, options.systems, t, metrics)}
     swept = [t for t in found if write_sweeps(where, options.seeds, options.systems, t, metrics)]
     for table in tables:
         print(as_text(table) + "\n")

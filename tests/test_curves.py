@@ -173,3 +173,22 @@ def test_a_new_point_is_noticed_and_nothing_else_is_done_again(root: Path, capsy
     assert [p["value"] for p in found(root)["curves"][1]["points"]] == ["1", "3", "5", "9"]
     shutil.rmtree(root / "exp/sweep/waitk-k/k=5")
     score.main([*COMMON, "--samples", "80"])
+
+
+@pytest.mark.parametrize("kept", ["reference", "nothing"])
+def test_without_a_reference_of_each_utterance_there_are_no_curves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kept: str
+) -> None:
+    """References of a talk have ids of their own, and so have outputs that were cut like them; delays have not."""
+    monkeypatch.chdir(make_fake_curves(tmp_path, utterances=6))
+    shutil.copytree("data/test", "data/other")
+    for result in Path("exp").rglob("test/decode.json"):
+        shutil.copytree(result.parent, result.parent.with_name("other"), dirs_exist_ok=True)
+    for path in Path("data/other").glob("text.*"):
+        path.rename(path.with_name(f"reference.{path.suffix[1:]}")) if kept == "reference" else path.unlink()
+    for path in [*Path("data/other").glob("reference.*"), *Path("exp").glob("**/other/hyp.*")]:
+        path.write_text(path.read_text().replace("_0", "_r0"))
+    score.main([*COMMON, "--test_sets", "other test", "--samples", "10"])
+    said = "has no references" if kept == "nothing" else "is cut otherwise than the utterances, so no latency is given"
+    assert said in capsys.readouterr().err
+    assert not Path("exp/curves.other.json").exists() and Path("exp/curves.test.json").exists()

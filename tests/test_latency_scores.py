@@ -9,6 +9,8 @@ import pytest
 from espnet_ext import score
 from espnet_ext.infra.files import read_table, write_table
 from espnet_ext.infra.languages import count_units, text_unit
+from espnet_ext.scoring.latency_metrics import make_latency_metrics, make_subword_metrics
+from espnet_ext.scoring.metrics import sign
 from tests.support.fake_results import COMMON, make_fake_results
 
 
@@ -131,3 +133,8 @@ def test_latency_over_seeds_has_mean_spread_and_p(results: Path) -> None:
     assert 0 < found["p"]["e2e"]["multitask"] < 1 and found["signature"].startswith("nrefs:1|")
     part = (results / "RESULTS.md").read_text().partition("over 3 seeds")[2]
     assert "| ST AL | ST LAAL | ST CW | ST length ratio |" in part
+
+
+def test_less_lag_is_better_in_whatever_units() -> None:
+    names = [*make_latency_metrics("word", [1.0]), *make_subword_metrics(1)]
+    assert {name for name in names if sign(name) > 0} == {"length_ratio"}  # which marks nothing

@@ -17,7 +17,7 @@ from espnet_ext.scoring.latency_metrics import Writing, make_latency_metrics, ma
 from espnet_ext.scoring.latency_scores import delays_file, read_delays
 from espnet_ext.scoring.matched import Measured, mean_against, point_against
 from espnet_ext.scoring.metrics import Options, make_metric
-from espnet_ext.scoring.results import Experiments, read_json
+from espnet_ext.scoring.results import Experiments, is_cut_otherwise, read_json
 from espnet_ext.scoring.significance import Draws, confidence
 from espnet_ext.scoring.texts import read_hypotheses, read_references, reference_files
 
@@ -48,6 +48,8 @@ def curves_file(where: Experiments, test_set: str) -> Path:
 
 def find_curves(where: Experiments, systems: list[str], test_set: str, stream: str) -> list[Curve]:
     """The sweeps of `systems` of which there are delays, and those systems that are in none of them."""
+    if is_cut_otherwise(where, test_set, stream):
+        return []
 
     def is_timed(name: str) -> bool:
         return delays_file(where.result(name, test_set), stream).exists()

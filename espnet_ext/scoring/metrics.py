@@ -20,7 +20,7 @@ from espnet_ext.scoring.texts import ScoringError
 UNSPACED_TOKENIZERS = ("zh", "ja-mecab", "ko-mecab", "char")
 STREAM_METRICS = {"asr": ("wer", "cer"), "st": ("bleu", "chrf", "ter"), "mt": ("bleu", "chrf", "ter")}
 WRONG_LANGUAGE = "wrong_language"  # of tasks, see scoring/confusion.py
-LOWER_IS_BETTER = ("wer", "cer", "ter", WRONG_LANGUAGE, *LAGS)
+LOWER_IS_BETTER = ("wer", "cer", "ter", WRONG_LANGUAGE, *LAGS, *(f"subword_{name}" for name in LAGS))
 
 
 def sign(metric: str) -> int:

@@ -196,12 +196,18 @@ def metrics_of(where: Experiments, stream: str, references: list[list[str]], opt
 def with_delays(where: Experiments, systems: list[str], test_set: str, stream: str) -> dict[str, Path]:
     """The results of the systems whose latency can be told."""
     found = {s: where.result(s, test_set) for s in systems if delays_file(where.result(s, test_set), stream).exists()}
-    first = reference_files(where.data / test_set, where.language(stream))[0]
-    if found and first.name.startswith("reference."):
+    if found and is_cut_otherwise(where, test_set, stream):
+        first = reference_files(where.data / test_set, where.language(stream))[0]
         remark = "is cut otherwise than the utterances, so no latency is given: it needs a reference of each"
         print(f"{first}: {remark}", file=sys.stderr)
         return {}
     return found
+
+
+def is_cut_otherwise(where: Experiments, test_set: str, stream: str) -> bool:
+    """Whether a test set has references of a talk instead of one for each utterance."""
+    first = reference_files(where.data / test_set, where.language(stream))[0]
+    return first.name.startswith("reference.")
 
 
 def _result(where: Experiments, system: str, test_set: str, scores: dict[str, Any]) -> dict[str, Any]:
