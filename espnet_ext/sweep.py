@@ -112,6 +112,12 @@ def asked_for(recipe: Recipe, vary: str) -> Iterator[tuple[Recipe, str, list[str
                 f"one system can be varied, not '{' '.join(recipe.systems)}'; name it with --systems, or before the "
                 f"option: --vary {recipe.systems[-1]}:{part}"
             )
+        varied = system or recipe.systems[0]
+        if varied in recipe.once and len(recipe.seeds) > 1:
+            raise SweepError(
+                f"--once {varied}: a sweep trains {varied} with each seed; leave it out of --once, or sweep with the "
+                f"first seed alone: --seeds {recipe.seeds[0]}"
+            )
         yield (replace(recipe, systems=[system]) if colon else recipe, *split_values(rest))
 
 

@@ -1,5 +1,7 @@
 """Attention pictures: the weights are those that the model uses, and they reach the page."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -8,6 +10,7 @@ from espnet_ext import decode, report, score
 from espnet_ext.espnet.experiment import load_experiment
 from espnet_ext.infra.files import read_table
 from espnet_ext.nn.attention import Attention
+from espnet_ext.reporting import attention
 from espnet_ext.reporting.attention import attention_pictures, by_stream, record
 from espnet_ext.scoring.texts import ScoringError
 from tests.support.tiny_exp import make_dump, make_system
@@ -120,6 +123,21 @@ def test_decoded_systems_are_scored_and_reported_with_pictures(root, monkeypatch
 
 def attention_counts(root) -> list[str]:
     return [s for s in SYSTEMS if attention_pictures(root / "exp", s, "test", root / "dump", ["utt7"])]
+
+
+@pytest.mark.parametrize(
+    "composed_of, tasks, why", [(("asr", "mt"), {}, "is made of asr and mt"), ((), {"st_de": None}, "has tasks")]
+)
+def test_a_system_without_pictures_is_named(monkeypatch, capsys, tmp_path, composed_of, tasks, why):
+    found = SimpleNamespace(model=SimpleNamespace(composed_of=composed_of, tasks=tasks))
+    monkeypatch.setattr(attention, "load_experiment", lambda folder: found)
+    assert attention_pictures(tmp_path, "joint", "test", tmp_path, ["utt1"]) == {}
+    assert f"{tmp_path / 'joint'}: {why}, so its attention is not drawn" in capsys.readouterr().err
+
+
+def test_an_utterance_of_which_nothing_was_written_is_named(root, capsys):
+    assert attention_pictures(root / "exp", "e2e", "test", root / "dump", ["utt1"]) == {}  # too short to hold a word
+    assert "exp/e2e: wrote nothing of utt1, so no attention is drawn" in capsys.readouterr().err
 
 
 def test_unknown_utterance_is_named(root):

@@ -241,6 +241,8 @@ def test_bf16_training_is_close_to_fp32(wait_k: float, tmp_path: Any) -> None:
         ({"wait_k": -1}, "wait_k: -1; must be a whole number from 0 on, or inf"),
         ({"wait_k": 1.5}, "wait_k: 1.5"),
         ({"fusion": "sum"}, "unknown fusion 'sum'; choose from linear, tanh, gate"),
+        ({"inter_weight": 0, "own_attention": True}, "inter_weight: 0: .* the weights of own_attention stay random"),
+        ({"inter_weight": 0.0, "fusion": "gate"}, "inter_weight: 0: .* the weights of fusion: gate stay random"),
     ],
 )
 def test_wrong_options_are_named(conf: Conf, message: str, tmp_path: Any) -> None:

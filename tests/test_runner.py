@@ -124,6 +124,7 @@ def test_stages_within_the_range_run_in_order(recipe: Recipe, options: list[str]
         (["--systems", "../conf/one"], "option '--systems' takes names, not '../conf/one'"),
         (["--systems", "one .."], "option '--systems' takes names, not '..'"),
         (["--systems", "one three"], "unknown system 'three': there is no"),
+        (["--seeds", "1 2", "--once", "noe"], "unknown system 'noe': there is no"),
         (["--stage", "4", "--stop_stage", "3"], "nothing to do: --stage 4 comes after --stop_stage 3"),
     ],
 )

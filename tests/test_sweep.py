@@ -190,6 +190,15 @@ def test_faults_are_told_before_anything_runs(recipe, system, vary, message):
     assert str(raised.value).startswith("sweep: ") and message in str(raised.value)
 
 
+@pytest.mark.parametrize("vary", ["seed=1", "asr:seed=1"])
+def test_a_system_of_once_is_not_swept_with_other_seeds(vary):
+    once = ["--once=asr e2e", "--seeds"]
+    several, one = (recipe_of(sweep.parse(given("asr", vary, *once, seeds))) for seeds in ("4 5", "4"))
+    assert [key for _, key, _ in sweep.asked_for(one, vary)] == ["seed"]
+    with pytest.raises(SweepError, match=r"--once asr: a sweep trains asr with each seed; leave it out .* 4$"):
+        list(sweep.asked_for(several, vary))
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -3,7 +3,8 @@
 # `name=default  # Help text.`; the table is the parser and the --help. A value is data: it is never evaluated.
 # An option whose default is true or false, or a whole number, takes only such values (--dry_run alone means true);
 # only one that is empty in the table can be made empty.
-# A recipe puts `--` between its settings and what its user gave, which is kept in `given` to say how to resume.
+# A recipe puts `--` between its settings and what its user gave, which is kept in `given` to say how to resume: by its
+# run.sh, or by the script that the option `script` names.
 
 given=("$@")
 resume_with=("$0")
@@ -47,7 +48,7 @@ while [ $# -gt 0 ]; do
     --)
         shift
         given=("$@")
-        resume_with=("$PWD/run.sh")
+        resume_with=("$PWD/${script:-run.sh}")
         continue
         ;;
     --help)

@@ -36,6 +36,7 @@ vary=                # Train, decode and score one system for each value of an o
 set=                 # Values to change in every config, such as "max_epoch=2 seed=1".
 decode=              # Options of decoding, such as "beam=2 dtype=bf16"; empty means those of the configurations.
 bleu_tokenize=       # sacreBLEU's tokenizer: 13a, zh, ja-mecab or char; empty means that of the language.
+script=run.sh        # The recipe's own script, which says how to resume; for one of another name.
 score_args=          # Arguments for scoring, such as "--lowercase --remove_punctuation" for WER.
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -44,11 +45,15 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=utils/stage.sh
 . "$here/stage.sh"
 
-for system in $systems; do
-    [[ $system =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] || _reject "option '--systems' takes names, not '$system'"
-    [ "$system" != base ] || _reject "unknown system 'base': conf/base.yaml is what the systems of a recipe share"
-    [ -f "conf/$system.yaml" ] || _reject "unknown system '$system': there is no $PWD/conf/$system.yaml"
-done
+check_systems() { # option, its value
+    for system in $2; do
+        [[ $system =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] || _reject "option '$1' takes names, not '$system'"
+        [ "$system" != base ] || _reject "unknown system 'base': conf/base.yaml is what the systems of a recipe share"
+        [ -f "conf/$system.yaml" ] || _reject "unknown system '$system': there is no $PWD/conf/$system.yaml"
+    done
+}
+check_systems --systems "$systems"
+check_systems --once "$once"
 [[ $tables =~ ^[A-Za-z0-9_.-]*$ ]] || _reject "option '--tables' takes a name such as mutual, not '$tables'"
 [[ $executor =~ ^(local|slurm)$ ]] || _reject "option '--executor' takes local or slurm, not '$executor'"
 [ "$stage" -le "$stop_stage" ] || _reject "nothing to do: --stage $stage comes after --stop_stage $stop_stage"
@@ -133,7 +138,7 @@ recipe=(
 
 if [ -n "$vary" ]; then
     [ "$dry_run" = false ] || recipe+=(--dry_run)
-    exec python3 -m espnet_ext.sweep --vary="$vary" --command="$(_quoted ./run.sh "${given[@]}")" "${recipe[@]}"
+    exec python3 -m espnet_ext.sweep --vary="$vary" --command="$(_quoted "./$script" "${given[@]}")" "${recipe[@]}"
 fi
 
 # shellcheck disable=SC2086 # lists are split into words

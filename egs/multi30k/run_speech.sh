@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 exec ../../utils/st.sh \
+    --script run_speech.sh \
     --systems "asr pipeline e2e multitask two_stage interactive mtl distill mutual" \
     --by_pair true \
     --tables speech \

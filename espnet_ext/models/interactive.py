@@ -39,6 +39,12 @@ class Model(multitask.Model):
         self.wait_k = float(wait_k)
         if self.wait_k < 0 or not (self.wait_k == math.inf or self.wait_k.is_integer()):
             raise ValueError(f"wait_k: {wait_k}; must be a whole number from 0 on, or inf")
+        unread = [name for name, has in (("own_attention", own_attention), ("fusion: gate", fusion == "gate")) if has]
+        if inter_weight == 0 and unread:
+            raise ValueError(
+                f"inter_weight: 0: nothing would read the other stream, and the weights of {unread[0]} stay random; "
+                "give it a weight above 0, or leave that out"
+            )
         for decoder in self.decoders:
             decoder.use_fusion(fusion, inter_weight, own_attention)
 

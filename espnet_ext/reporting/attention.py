@@ -6,6 +6,7 @@ B batch (here 1), H heads, L output positions, S places looked at, E width of a 
 import io
 import json
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,9 +25,11 @@ Recorded = list[tuple[str, torch.Tensor]]  # (name of the attention, its weights
 
 
 def attention_pictures(exp: Path, system: str, test_set: str, dump: Path, utterances: list[str]) -> dict[str, bytes]:
-    """A PNG for each of these utterances; none for a system of others or with tasks, or where nothing was written."""
+    """A PNG for each of these utterances; where there is none, a line says why."""
     experiment = load_experiment(exp / system)
     if experiment.model.composed_of or experiment.model.tasks:
+        why = "has tasks" if experiment.model.tasks else f"is made of {' and '.join(experiment.model.composed_of)}"
+        print(f"{exp / system}: {why}, so its attention is not drawn", file=sys.stderr)
         return {}
     data = SpeechTextData(
         dump / test_set,
@@ -47,6 +50,8 @@ def attention_pictures(exp: Path, system: str, test_set: str, dump: Path, uttera
         if all(tokens.values()):
             batch = _batch(data, place[utterance], tokens)
             pictures[utterance] = _draw(experiment, batch, tokens, record(experiment.model, batch))
+        else:
+            print(f"{exp / system}: wrote nothing of {utterance}, so no attention is drawn", file=sys.stderr)
     return pictures
 
 
