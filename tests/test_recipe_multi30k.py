@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from espnet_ext.data import about
 from espnet_ext.infra.files import read_table
 from tests.support.recipe_copy import TINY, RecipeCopy, table
 
@@ -101,6 +102,9 @@ def test_captions_are_spoken(recipe: RecipeCopy, tmp_path: Path, monkeypatch: py
         texts = table(recipe.folder / f"data/en-de/spoken_{name}/text.de")
         assert len(texts) == size and set(texts.values()) <= {target for _, target in PAIRS}
         assert len(table(recipe.folder / f"data/en-de/spoken_{name}/wav.scp")) == size
+    assert about.read_about(recipe.folder / "data/en-de/spoken_val").speech == "en"
+    result = recipe.prepare("data/en-de", "--corpus", str(corpus), *voices, "--natural", "-1")
+    assert result.returncode == 2 and "argument --natural: '-1': expected a number from 0 on" in result.stderr
     text = ["--src_lang", "de", "--tgt_lang", "en"]
     result = recipe.prepare("data/de-en", "--corpus", str(corpus), *voices, *text)
     assert result.returncode == 1 and "--spoken speaks English, and --src_lang is de" in result.stderr

@@ -159,7 +159,8 @@ def test_packages_are_unpacked_and_nothing_is_installed(recipe: RecipeCopy, corp
     package.write_bytes(package.read_bytes()[:1000])
     shutil.rmtree(recipe.folder / "downloads")
     result = recipe.prepare("data", "--corpus", str(given), "--parts", "stamps")
-    assert result.returncode == 1 and "fetch it again" in result.stderr and "Traceback" not in result.stderr
+    assert result.returncode == 1 and "delete it, and fetch it again" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_all_stages_run(recipe: RecipeCopy, corpus: Path) -> None:
@@ -176,3 +177,15 @@ def test_all_stages_run(recipe: RecipeCopy, corpus: Path) -> None:
     for task in ("asr_fr", "fr_en"):
         assert {line.split(" ")[0] for line in (exp / f"hyp.{task}").read_text().split("\n")[:-1]} == keys
     assert not (exp / "hyp.asr_el").exists()  # its texts have Greek too, but what is said is French
+
+
+def test_a_package_that_was_fetched_in_part_is_fetched_again(recipe: RecipeCopy, tmp_path: Path, monkeypatch) -> None:
+    """An apt-get that is killed leaves what it had so far."""
+    tools = tmp_path / "tools"
+    write_lines(tools / "apt-get", "#!/bin/sh", "echo x > tuxpaint-stamps-default_1_all.deb", "echo killed >&2; exit 9")
+    (tools / "apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools), prepend=":")
+    for _ in range(2):
+        result = recipe.prepare("data", "--parts", "stamps")
+        assert result.returncode == 1 and "apt-get download tuxpaint-stamps-default: killed; or give" in result.stderr
+    assert list((recipe.folder / "downloads").iterdir()) == []

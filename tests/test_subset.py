@@ -74,3 +74,10 @@ def test_what_cannot_be_given(data: Path, tmp_path: Path, options: list[str], of
     with pytest.raises(SystemExit) as error:
         part(data, tmp_path / "out", *options, of=of)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("options", [["--share", "-0.1"], ["--share", "nan"], ["--hours", "-1"], ["--hours", "much"]])
+def test_a_part_below_nothing_is_refused(data: Path, tmp_path: Path, options: list[str], capsys) -> None:
+    with pytest.raises(SystemExit):
+        part(data, tmp_path / "out", *options)
+    assert f"argument {options[0]}: '{options[1]}': expected a number from 0 on" in capsys.readouterr().err

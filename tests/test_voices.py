@@ -48,6 +48,15 @@ def test_a_file_depends_on_its_line_alone(tmp_path: Path):
     assert speak(first, nj=1, log_dir=tmp_path) == 1 and Path(first[3].path).read_bytes() == sounds[3]
 
 
+def test_a_line_without_a_word_is_left_out(tmp_path: Path):
+    lines = [replace(line, text=text) for line, text in zip(said(tmp_path, 3), ("A cat.", "", "..."), strict=True)]
+    for made in (1, 0):  # and is not tried again
+        assert speak(lines, nj=1, log_dir=tmp_path) == made
+        assert [Path(line.path).exists() for line in lines] == [True, False, False]
+    with pytest.raises(ValueError, match="the voice gave no sound"):
+        sound.recorded(np.zeros(16000, np.float32), 16000, "1", 20.0, "pink")
+
+
 def test_voices_of_validation_and_test_are_not_heard_in_training():
     assert not set(spoken.HELD_OUT) & set(spoken.KOKORO.split()) and len(spoken.KOKORO.split()) == 22
     for engine in ("kokoro", "espeak"):

@@ -11,7 +11,7 @@ from pathlib import Path
 from espnet_ext.data import read_datadir
 from espnet_ext.data.about import read_about
 from espnet_ext.data.write_datadir import Utterance, read_utterances, write_data_dir
-from espnet_ext.infra.arguments import at_least_one
+from espnet_ext.infra.arguments import at_least_one, not_negative
 from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.infra.files import read_table
 from espnet_ext.infra.jobs import EXECUTORS
@@ -53,8 +53,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("data", type=Path, help="data directory")
     parser.add_argument("output", type=Path, help="data directory to write")
     parser.add_argument("--utterances", type=at_least_one, help="at most so many")
-    parser.add_argument("--share", type=float, help="at most this share of those allowed, such as 0.1")
-    parser.add_argument("--hours", type=float, help="the fewest that are as long as this")
+    parser.add_argument("--share", type=not_negative, help="at most this share of those allowed, such as 0.1")
+    parser.add_argument("--hours", type=not_negative, help="the fewest that are as long as this")
     parser.add_argument("--without", type=Path, nargs="+", default=[], help="sets whose texts may not occur in it")
     parser.add_argument("--seed", type=int, default=1, help="of the draw (1)")
     parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")

@@ -64,7 +64,10 @@ def recorded(
 ) -> np.ndarray:
     """Samples (int16, at RATE) of a voice as a microphone hears it; `seed` decides on noise and pauses."""
     speech = soxr.resample(raise_pitch(speech, pitch), rate, RATE)
-    speech = speech[: np.flatnonzero(np.abs(speech) > 1e-3)[-1] + 1]  # engines end with silence of their own
+    heard = np.flatnonzero(np.abs(speech) > 1e-3)
+    if not len(heard):
+        raise ValueError("the voice gave no sound; change the text, or leave it out")
+    speech = speech[: heard[-1] + 1]  # engines end with silence of their own
     draw = random.Random(seed)
     before, after = (int(RATE * draw.uniform(*PAD_SECONDS)) for _ in range(2))
     rng = np.random.default_rng(draw.getrandbits(63))

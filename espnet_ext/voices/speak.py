@@ -51,10 +51,10 @@ def speak_chunk(lines: Sequence[Line]) -> None:
 
 
 def speak(lines: Sequence[Line], *, nj: int, log_dir: str | Path) -> int:
-    """Write the file of each line that has none yet; returns how many were made."""
+    """Write the file of each line that has none yet; returns how many were made. Of no word there is no file."""
     jobs: list[Sequence[Line]] = []
     for engine in voices.ENGINES:
-        mine = [line for line in lines if line.engine == engine]
+        mine = [line for line in lines if line.engine == engine and any(map(str.isalnum, line.text))]
         jobs += [mine[first : first + CHUNK] for first in range(0, len(mine), CHUNK)]
     missing = [[line for line in chunk if not os.path.exists(line.path)] for chunk in jobs]
     todo = [(chunk,) for chunk, gone in zip(jobs, missing, strict=True) if gone]

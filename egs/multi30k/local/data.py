@@ -12,7 +12,8 @@ import spoken
 from espnet_ext.corpora.arguments import text_parser, two_languages
 from espnet_ext.data.write_datadir import Utterance, update_data_dir
 from espnet_ext.infra import lines
-from espnet_ext.infra.arguments import at_least_one
+from espnet_ext.infra.arguments import at_least_one, not_negative
+from espnet_ext.infra.jobs import JobError
 from espnet_ext.voices.speak import speak
 
 LANGUAGES = ("en", "de", "fr")
@@ -54,15 +55,15 @@ def speak_set(args: argparse.Namespace, name: str) -> None:
     audio = (args.downloads or args.data.resolve().parents[1] / "downloads").resolve() / "spoken"
     said = spoken.lines_of(name, english, numbers, args.natural, audio, args.seed)
     made = speak(said, nj=args.nj, log_dir=audio / "log")
-    print(f"{audio / name}: {made} of {len(said)} captions spoken, the others were there")
-    update_data_dir(args.data / f"spoken_{name}", spoken.utterances(said, numbers, texts), nj=args.nj)
+    print(f"{audio / name}: {made} of {len(said)} captions spoken, the others were there, or have no word")
+    update_data_dir(args.data / f"spoken_{name}", spoken.utterances(said, numbers, texts), nj=args.nj, speech="en")
 
 
 def main() -> None:
     parser = text_parser(__doc__, LANGUAGES, "en", "de")
     parser.add_argument("--sets", nargs="*", default=SETS, help=f"sets to prepare ({' '.join(SETS)})")
     parser.add_argument("--spoken", choices=spoken.SIZES, help="also speak the English, of training 10,000 or all")
-    parser.add_argument("--natural", type=float, default=0.0, metavar="HOURS", help="of training speech by Kokoro (0)")
+    parser.add_argument("--natural", type=not_negative, default=0.0, metavar="HOURS", help="of training by Kokoro (0)")
     parser.add_argument("--seed", type=int, default=1, help="seed of voices and sound (1)")
     parser.add_argument("--downloads", type=Path, help="folder for the audio (default: downloads beside the data)")
     parser.add_argument("--nj", type=at_least_one, default=2, help="parallel processes that speak (2)")
@@ -75,7 +76,7 @@ def main() -> None:
             update_data_dir(args.data / name, read_set(args.corpus, name, langs))
             if args.spoken:
                 speak_set(args, name)
-    except ValueError as error:
+    except (ValueError, JobError) as error:
         sys.exit(f"{Path(__file__).name}: {error}")
 
 

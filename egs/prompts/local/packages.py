@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,10 +38,14 @@ def _fetch(names: Sequence[str], folder: Path) -> None:
     if shutil.which("apt-get") is None:
         raise ValueError("there is no apt-get on this system; give --corpus a folder with the .deb files")
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["apt-get", "download", *names], cwd=folder, capture_output=True, text=True)
-    if done.returncode != 0:
-        said = " ".join(done.stderr.split())[-300:]
-        raise ValueError(f"apt-get download {' '.join(names)}: {said}; or give --corpus a folder with the .deb files")
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:  # a package appears when it is whole
+        done = subprocess.run(["apt-get", "download", *names], cwd=temporary, capture_output=True, text=True)
+        if done.returncode != 0:
+            said = " ".join(done.stderr.split())[-300:]
+            wanted = " ".join(names)
+            raise ValueError(f"apt-get download {wanted}: {said}; or give --corpus a folder with the .deb files")
+        for package in Path(temporary).glob("*.deb"):
+            package.rename(folder / package.name)
 
 
 def _unpack(package: Path, folder: Path) -> Path:
@@ -48,5 +53,5 @@ def _unpack(package: Path, folder: Path) -> Path:
         with atomic_folder(folder) as temporary:
             done = subprocess.run(["dpkg-deb", "--extract", package, temporary], capture_output=True, text=True)
             if done.returncode != 0:
-                raise ValueError(f"{package}: {' '.join(done.stderr.split())}; fetch it again")
+                raise ValueError(f"{package}: {' '.join(done.stderr.split())}; delete it, and fetch it again")
     return folder
