@@ -1,5 +1,6 @@
 """How tasks make up an epoch: by one pass of each, by weights, by temperature; from the middle, on several ranks."""
 
+from argparse import Namespace
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from espnet_ext.data import task_data
 from espnet_ext.data.loader import IterFactory
 from espnet_ext.data.mixture import Mixture
 from espnet_ext.data.subwords import Subwords
 from espnet_ext.data.task_data import SeveralSets, TaskFactory, open_task
 from espnet_ext.data.tasks import read_tasks
 from espnet_ext.data.vocabulary import vocabulary_of
+from espnet_ext.espnet import task as espnet_task
 from tests.support.toy_tasks import TASKS, make_task_dumps
 
 
@@ -173,3 +176,21 @@ def test_several_sets_are_one(dump: Path) -> None:
     assert [data.item(i)[0] for i in (0, 59, 60, 119)] == ["train000", "train059", "more000", "more059"]
     lengths = [len(data.item(i)[1]["text"]) for i in range(120)]
     assert data.lengths[:, 1].tolist() == lengths
+
+
+def test_with_a_batch_for_each_task_no_epoch_is_empty() -> None:
+    for passes in ([100, 1, 1], [3, 50, 7], [9, 9, 9]):
+        mixture = Mixture.of(passes, [None] * 3, {"batches": 3})
+        for epoch in range(1, 60):
+            slices = [part.slice_of(passes[part.task]) for part in mixture.stretches(epoch)]
+            assert sum(part.stop - part.start for part in slices) > 0
+
+
+@pytest.mark.parametrize("mixture, batches", [({}, 7), ({"batches": None}, 7), ({"batches": 5}, 5)])
+def test_batches_of_null_are_those_of_an_epoch(mixture: Any, batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(espnet_task, "own_subwords", lambda *_: (None, None))
+    monkeypatch.setattr(task_data, "TaskFactory", lambda tasks, factories, mixture, **options: mixture)
+    args = Namespace(train_dump="train", valid_dump="dev", output_dir="exp", subword_sampling=None, encoder="conformer")
+    args.mixture, args.num_iters_per_epoch, args.seed, args.num_workers = {"temperature": 2.0, **mixture}, 7, 1, 0
+    found = espnet_task.STTask.build_task_factory(args, None, True, {})
+    assert found == {"temperature": 2.0, "batches": batches}

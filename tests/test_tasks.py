@@ -64,6 +64,8 @@ CONFIGS: list[tuple[dict[str, Any], str]] = [
     ({"tasks": {}}, "model toy_tasks learns tasks; say which, in a section tasks:"),
     ({"mixture": {"heat": 2}}, "mixture: unknown option 'heat'; choose from batches, temperature"),
     ({"mixture": {"temperature": 0}}, "mixture.temperature: 0; expected more than 0"),
+    ({"mixture": {"batches": 2}}, "mixture.batches: 2, and 3 tasks are learned; expected a batch for each"),
+    ({"num_iters_per_epoch": 1}, "num_iters_per_epoch: 1, and 3 tasks are learned; expected a batch for each"),
     ({"vocabulary": {"langs": ["de"]}}, "vocabulary.langs: lacks en, which tasks read or write; add it"),
     ({"best_model_criterion": [["valid", "acc_xx", "max"]]}, "valid acc_xx: no such value; choose from .*acc_mt"),
 ]

@@ -134,7 +134,7 @@ class STTask(AbsTask):
             data = open_task(task, sets, dump, subwords, sample, args.encoder in PRETRAINED)
             seed = (args.seed, number)
             factories.append(cls.batches_of(data, task.names, args, distributed_option, training, seed=seed))
-        mixture = {"batches": args.num_iters_per_epoch, **args.mixture}
+        mixture = {**args.mixture, "batches": args.mixture.get("batches") or args.num_iters_per_epoch}
         options = {"seed": args.seed, "shuffle": training, "num_workers": args.num_workers}
         return TaskFactory(tasks, factories, mixture, **options)
 

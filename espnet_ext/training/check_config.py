@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from espnet_ext.data.derive import read_derived
-from espnet_ext.data.tasks import TaskError
+from espnet_ext.data.tasks import TaskError, read_tasks
 from espnet_ext.data.vocabulary import vocabulary_of
-from espnet_ext.training.config import Config, get
+from espnet_ext.training.config import Config, get, holds
 from espnet_ext.training.errors import TrainError
 from espnet_ext.training.kinds import fits, shown, wanted
 from espnet_ext.training.known_options import GIVEN, RANGES, Option, known_options
@@ -35,6 +35,7 @@ def check_tasks(config: Config) -> None:
     try:
         vocabulary_of(config.values)
         read_derived(config.values)
+        check_mixture(config.values)
     except TaskError as error:
         raise TrainError(f"{config.source(*error.names)}: {error}") from None
     name = config.values.get("model", "e2e")
@@ -47,6 +48,15 @@ def check_tasks(config: Config) -> None:
     for option in ("mixture", "vocabulary", "derived"):
         if config.values.get(option) and not config.values.get("tasks"):
             raise TrainError(f"{config.source(option)}: {option}: there are no tasks; leave this section out")
+
+
+def check_mixture(values: dict[str, Any]) -> None:
+    """With a batch for each task no epoch is empty, however small the share of some."""
+    learned = [task for task in read_tasks(values).values() if task.weight != 0]
+    for names in (("mixture", "batches"), ("num_iters_per_epoch",)):
+        batches = get(values, names) if holds(values, names) else None
+        if learned and isinstance(batches, int) and batches < len(learned):
+            raise TaskError(names, f"{batches}, and {len(learned)} tasks are learned; expected a batch for each")
 
 
 def check_section(config: Config, section: tuple[str, ...]) -> None:
