@@ -21,7 +21,7 @@ from espnet_ext.infra.stamps import Stamp
 from espnet_ext.search import long_inputs
 from espnet_ext.search.options import Hypothesis, SearchOptions
 from espnet_ext.training.errors import TrainError
-from espnet_ext.training.provenance import made_from, read_run
+from espnet_ext.training.provenance import made_from, read_run, weights
 
 if TYPE_CHECKING:
     from espnet_ext.espnet.experiment import Experiment
@@ -213,6 +213,7 @@ def write_results(
         "options": {**settings.search, "dtype": settings.dtype, "device": settings.device, "engine": settings.engine},
         "commit": read_run(settings.exp).get("commit"),
         "seed": experiment.config.get("seed"),
+        "weights": weights(settings.exp),
     }
     if model.tasks:
         tasks = {stream: model.tasks[stream] for stream in streams}

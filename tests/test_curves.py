@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from espnet_ext import score
-from espnet_ext.infra.files import read_table
+from espnet_ext.infra.files import read_table, write_json
 from espnet_ext.reporting.curve_tables import difference
 from espnet_ext.scoring.curves import find_curves, read_curves
 from espnet_ext.scoring.latency import al
 from espnet_ext.scoring.matched import Measured, along, judged, mean_against, point_against
 from espnet_ext.scoring.metrics import Options
 from espnet_ext.scoring.results import Experiments
+from espnet_ext.training.provenance import mark
 from tests.support.fake_curves import SYSTEMS, make_fake_curves
 
 COMMON = ["exp", "--systems", SYSTEMS, "--test_sets", "test", "--src_lang", "en", "--tgt_lang", "de"]
@@ -192,3 +193,20 @@ def test_without_a_reference_of_each_utterance_there_are_no_curves(
     said = "has no references" if kept == "nothing" else "is cut otherwise than the utterances, so no latency is given"
     assert said in capsys.readouterr().err
     assert not Path("exp/curves.other.json").exists() and Path("exp/curves.test.json").exists()
+
+
+def test_a_point_of_an_earlier_training_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(make_fake_curves(tmp_path, utterances=6))
+    point = Path("exp/sweep/waitk-k/k=9")
+    Path("exp/mt/model.pth").write_bytes(b"second")
+    (point / "model.pth").symlink_to("../../../mt/model.pth")
+    decode = json.loads((point / "test/decode.json").read_text())
+    for held, values in ((b"second", ["1", "3", "9"]), (b"first", ["1", "3"])):
+        Path("exp/first.pth").write_bytes(held)
+        write_json(point / "test/decode.json", decode | {"weights": {"model.pth": mark(Path("exp/first.pth"))}})
+        score.main([*COMMON, "--samples", "10"])
+        assert [p["value"] for p in read_curves(where(tmp_path), "test")["mt"]["curves"][1]["points"]] == values
+    said = f"left out: {point}/test was decoded by other weights than {point}/model.pth: decode it again"
+    assert said in capsys.readouterr().err

@@ -16,6 +16,7 @@ from espnet_ext.espnet.experiment import load_experiment
 from espnet_ext.infra.files import read_table, write_table
 from espnet_ext.machine.precision import prepare
 from espnet_ext.models._base import BaseModel
+from espnet_ext.training.provenance import changed_weights
 from tests.support.espnet_exp import CASES, save_as_espnet
 from tests.support.tiny_exp import LENGTHS, make_dump, make_system
 
@@ -47,6 +48,7 @@ def run_on(exp: Path, dump: Path, *options: str) -> None:
 def test_result_files(recipe: Path, tmp_path: Path, system: str) -> None:
     run(recipe, system, tmp_path / "test", "--nbest", "3", "--batch_size", "4")
     summary = json.loads((tmp_path / "test/decode.json").read_text())
+    assert changed_weights(recipe / "exp" / system, summary["weights"]) == [] and summary["weights"]
     empty = 0
     for stream in RESULTS[system]:
         hypotheses = list(read_table(tmp_path / f"test/hyp.{stream}"))

@@ -13,6 +13,7 @@ from espnet_ext.infra.files import read_table, write_json, write_table
 from espnet_ext.reporting import tables
 from espnet_ext.scoring.metrics import Options
 from espnet_ext.scoring.results import Experiments
+from espnet_ext.training.provenance import weights
 from tests.support.fake_results import SYSTEMS, make_fake_results
 
 ALL = " ".join(SYSTEMS)
@@ -161,12 +162,25 @@ def test_a_language_without_spaces_is_scored_by_characters():
     assert first == {"zh": ("asr", "cer"), "ja": ("asr", "cer"), "en": ("asr", "wer")}
 
 
+def train_again(exp: Path) -> None:
+    """After it was decoded."""
+    (exp / "model.pth").write_bytes(b"first")
+    decode = exp / "test/decode.json"
+    decode.write_text(json.dumps(json.loads(decode.read_text()) | {"weights": weights(exp)}))
+    run()
+    (exp / "model.pth").write_bytes(b"second")
+
+
 @pytest.mark.parametrize(
     "damage, message",
     [
         (lambda exp: shutil.rmtree(exp / "e2e"), r"exp/e2e does not exist: train it \(stage 7\), then decode it"),
         (lambda exp: (exp / "e2e/test/hyp.st").unlink(), r"exp/e2e/test has no hyp.asr, .*: decode it \(stage 8\)"),
         (lambda exp: (exp / "e2e/test/decode.json").unlink(), r"decode.json is missing, so decoding did not finish"),
+        (
+            lambda exp: train_again(exp / "e2e"),
+            r"exp/e2e/test was decoded by other weights than exp/e2e/model.pth: decode",
+        ),
     ],
 )
 def test_a_missing_system_names_its_stage_or_is_left_out(root, capsys, damage, message):

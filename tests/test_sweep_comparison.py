@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from espnet_ext import report, score
-from espnet_ext.infra.files import read_table
+from espnet_ext.infra.files import read_table, write_json
 from espnet_ext.reporting.sweep_comparison import (
     Comparison,
     comparison_figure,
@@ -96,6 +97,16 @@ def test_a_system_counts_where_all_seeds_are_decoded(root: Path) -> None:
     seeds = [1, 2, 3]
     assert list(find_written(experiments(), seeds[:2], SYSTEMS.split(), "test")) == ["lsm_weight", KEY]
     assert find_written(experiments(), seeds, SYSTEMS.split(), "test") == {}
+
+
+def test_what_was_decoded_before_the_last_training_is_left_out(root: Path, tmp_path: Path) -> None:
+    shutil.copytree("exp", tmp_path / "exp", symlinks=True)
+    result = tmp_path / "exp/sweep/joint-tasks.de.set/tasks.de.set=a_tenth/test"
+    (result.parent / "model.pth").write_bytes(b"second")
+    decoded = json.loads((result / "decode.json").read_text())
+    write_json(result / "decode.json", decoded | {"weights": {"model.pth": "of the first"}})
+    found = find_written(replace(experiments(), exp=tmp_path / "exp"), [], ["joint", "direct"], "test")
+    assert [*found[KEY]["de"]["a_tenth"]] == ["direct"] and [*found[KEY]["de"]["all"]] == ["joint", "direct"]
 
 
 def test_scores_and_letters_are_those_of_the_significance_functions(root: Path) -> None:

@@ -17,7 +17,7 @@ from espnet_ext.scoring.latency_metrics import Writing, make_latency_metrics, ma
 from espnet_ext.scoring.latency_scores import delays_file, read_delays
 from espnet_ext.scoring.matched import Measured, mean_against, point_against
 from espnet_ext.scoring.metrics import Options, make_metric
-from espnet_ext.scoring.results import Experiments, is_cut_otherwise, read_json
+from espnet_ext.scoring.results import Experiments, is_cut_otherwise, left_out, read_json
 from espnet_ext.scoring.significance import Draws, confidence
 from espnet_ext.scoring.texts import read_hypotheses, read_references, reference_files
 
@@ -52,7 +52,8 @@ def find_curves(where: Experiments, systems: list[str], test_set: str, stream: s
         return []
 
     def is_timed(name: str) -> bool:
-        return delays_file(where.result(name, test_set), stream).exists()
+        result = where.result(name, test_set)
+        return delays_file(result, stream).exists() and not left_out(result)
 
     found = []
     for sweep in (sweep for sweep in swept(where.exp) if sweep.system in systems):

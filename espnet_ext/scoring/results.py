@@ -17,6 +17,7 @@ from espnet_ext.scoring.latency_scores import compare_latency, delays_file
 from espnet_ext.scoring.metrics import STREAM_METRICS, WRONG_LANGUAGE, ErrorRate, Metric, Options, make_metric
 from espnet_ext.scoring.significance import SAID, TEST, Draws, compare_systems
 from espnet_ext.scoring.texts import ScoringError, read_hypotheses, read_references, reference_files
+from espnet_ext.training.provenance import changed_weights
 
 NOT_FOR_IT = "none of its tasks is decoded on this set"
 TRAINED_BY = ("commit", "earlier_commits", "seed", "amp", "command")  # of run.json
@@ -77,6 +78,8 @@ class Experiments:
                 reasons[system] = f"{folder} has no hyp.asr, hyp.st or hyp.mt: decode it (stage 8)"
             elif not (folder / "decode.json").exists():
                 reasons[system] = f"{folder}/decode.json is missing, so decoding did not finish: repeat it (stage 8)"
+            elif stale := why_stale(folder):
+                reasons[system] = stale
         return reasons
 
 
@@ -84,6 +87,21 @@ def has_nothing_to_do(result: Path) -> bool:
     """Whether decoding found no task for a test set."""
     path = result / "decode.json"
     return path.exists() and read_json(path).get("tasks") == {}
+
+
+def why_stale(result: Path) -> str:
+    """Whether a system was trained again after it was decoded, as far as decoding said by which weights."""
+    path = result / "decode.json"
+    changed = changed_weights(result.parent, read_json(path).get("weights", {})) if path.exists() else []
+    return f"{result} was decoded by other weights than {changed[0]}: decode it again (stage 8)" if changed else ""
+
+
+def left_out(result: Path) -> bool:
+    """Whether a result of a sweep is stale, which is said; a sweep that is not asked for is not made anew."""
+    stale = why_stale(result)
+    if stale:
+        print(f"left out: {stale}, by the same --vary", file=sys.stderr)
+    return bool(stale)
 
 
 def present(where: Experiments, systems: list[str], test_set: str, allow_missing: bool) -> list[str]:

@@ -18,7 +18,7 @@ from espnet_ext.scoring import seed_scores, significance
 from espnet_ext.scoring.curves import Curve, in_order, swept
 from espnet_ext.scoring.latency_scores import delays_file
 from espnet_ext.scoring.metrics import Options, make_metric
-from espnet_ext.scoring.results import Experiments, read_json
+from espnet_ext.scoring.results import Experiments, left_out, read_json
 from espnet_ext.scoring.seed_scores import compare_means, of_one_training
 from espnet_ext.scoring.significance import Draws, compare_systems
 from espnet_ext.scoring.texts import read_hypotheses, read_references, reference_files
@@ -104,7 +104,7 @@ def _written(where: Experiments, seeds: list[int], sweeps: list[Curve], test_set
 def is_comparable(result: Path, stream: str) -> bool:
     """Whether it is decoded to its end, and was not written while the source came in."""
     needed = result / f"hyp.{stream}", result / "decode.json"
-    return all(path.exists() for path in needed) and not delays_file(result, stream).exists()
+    return all(path.exists() for path in needed) and not delays_file(result, stream).exists() and not left_out(result)
 
 
 def of_seeds(name: str, seeds: list[int]) -> list[str]:

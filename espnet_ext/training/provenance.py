@@ -1,6 +1,8 @@
 """Where a result comes from: `run.json` of an experiment, and the files that decoding depends on."""
 
+import hashlib
 import json
+import os
 import platform
 import subprocess
 from importlib import metadata
@@ -11,6 +13,8 @@ from espnet_ext.infra.files import write_json
 from espnet_ext.training.errors import TrainError
 
 PACKAGES = ("torch", "espnet", "numpy", "sentencepiece")
+WEIGHTS = (".pth", ".safetensors")
+ENDS = 1 << 20  # bytes of either end of a file that tell its content
 # What recipes write themselves: a table of before is no change of the code.
 RESULTS = tuple(f":(top,exclude)egs/*.{kind}" for kind in ("md", "json", "png")) + (":(top,exclude)docs/claims.md",)
 STATE = {
@@ -33,6 +37,26 @@ def commit(here: Path = Path(__file__).parent) -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return found.pop("") + "".join(mark for mark, files in found.items() if files)
+
+
+def weights(exp: Path) -> dict[str, str]:
+    """The files of weights that decoding reads, named from the experiment's folder, and a mark of what each holds."""
+    files = [path for path in made_from(exp, exp) if path.suffix in WEIGHTS]
+    return {os.path.relpath(path, exp): mark(path) for path in files}
+
+
+def mark(path: Path) -> str:
+    """Size and hash of both ends: a .pth file ends with the checksums of all that it holds."""
+    with open(path, "rb") as stream:
+        begin = stream.read(ENDS)
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - ENDS))
+        return f"{size}-{hashlib.sha256(begin + stream.read()).hexdigest()[:16]}"
+
+
+def changed_weights(exp: Path, before: dict[str, str]) -> list[Path]:
+    """The files that are not as they were; what is gone says nothing."""
+    return [exp / name for name, was in before.items() if (exp / name).exists() and mark(exp / name) != was]
 
 
 def versions() -> dict[str, str]:
