@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from espnet_ext.data import derive
 from espnet_ext.data.derive import read_derived, sources, words_of
 from espnet_ext.data.tasks import TaskError
+from espnet_ext.data.vocabulary import vocabulary_of
+from espnet_ext.data.write_datadir import Utterance, update_data_dir
 from espnet_ext.sets import named
 from espnet_ext.stages import recipe_of, recipe_parser
 from espnet_ext.training.check_config import check_config
@@ -68,6 +71,26 @@ def test_the_recipe_prepares_their_sources(tmp_path: Path, monkeypatch: pytest.M
     training, every, vocabularies = named([NAME], [])
     assert training == ["train", "clean"] == every
     assert vocabularies == ["de,en:train"], "what is derived is no text to learn sub-words from"
+
+
+def test_a_set_of_the_recipe_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    know_toy_tasks(monkeypatch)
+    make_task_dumps(tmp_path, derived={"more": {"how": "subset", "from": "clean", "share": 0.5}})
+    monkeypatch.chdir(tmp_path)
+    for name in ("clean", "more"):
+        update_data_dir(Path("data") / name, [Utterance(f"{name}{i}", "a", {"en": f"line {i}"}) for i in range(4)])
+    before = Path("data/more/text.en").read_bytes()
+    with pytest.raises(
+        SystemExit, match=r"derive: derived\.more: the recipe has prepared data/more; give the derived set"
+    ):
+        derive.main([f"conf/{NAME}.yaml"])
+    assert Path("data/more/text.en").read_bytes() == before
+
+
+def test_a_set_that_is_no_longer_derived_is_text_for_sub_words() -> None:
+    assert vocabulary_of(config_of("fast", fast=None)).sets == ("fast",)
+    with pytest.raises(TaskError, match=r"vocabulary\.sets: tasks learn from derived sets alone; name others"):
+        vocabulary_of(config_of("fast", fast=FAST))
 
 
 def test_a_set_that_an_option_names_is_made_before() -> None:

@@ -81,3 +81,10 @@ def test_a_part_below_nothing_is_refused(data: Path, tmp_path: Path, options: li
     with pytest.raises(SystemExit):
         part(data, tmp_path / "out", *options)
     assert f"argument {options[0]}: '{options[1]}': expected a number from 0 on" in capsys.readouterr().err
+
+
+def test_what_is_no_longer_the_part_is_made_again(data: Path, tmp_path: Path) -> None:
+    """Such as by another way to derive a set of this name."""
+    before = part(data, tmp_path / "out", "--share", "0.25")
+    (tmp_path / "out/text.de").write_text("a-00 anders\n")
+    assert part(data, tmp_path / "out", "--share", "0.25") == before

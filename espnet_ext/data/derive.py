@@ -91,6 +91,8 @@ def derive(config: Mapping[str, Any], args: argparse.Namespace) -> None:
         source, data, dump = args.data / how["from"], args.data / name, args.dump / name
         if not source.is_dir():
             raise FileNotFoundError(f"derived.{name}.from: there is no {source}; prepare it (stages 1 and 2) first")
+        if data.with_name(f".{name}.made_from").exists():  # the stamp of what a recipe prepares
+            raise TaskError(("derived", name), f"the recipe has prepared {data}; give the derived set another name")
         command = importlib.import_module(WAYS[how["how"]])
         command.main([str(source), str(data), *words_of(how, args.data, args.exp), *jobs])
         features.main([str(data), str(dump), *jobs])

@@ -17,6 +17,8 @@ from espnet_ext.infra.files import read_table
 from espnet_ext.infra.jobs import EXECUTORS
 from espnet_ext.infra.stamps import Stamp
 
+PARTS = ("wav.scp", "segments", "utt2*", "text.*")  # of the result
+
 
 def chosen(data: Path, everything: list[Utterance], args: argparse.Namespace) -> list[Utterance]:
     """Those that are allowed and drawn, in the order of the draw, up to the number, the share or the hours."""
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with one_line_errors("subset", ValueError):
         others = [path for folder in args.without for path in sorted(folder.glob("text.*"))]
         settings = {name: getattr(args, name) for name in ("utterances", "share", "hours", "seed")}
-        stamp = Stamp(args.output / "utt2spk", [*read_datadir.tables(args.data), *others], parts=(), **settings)
+        stamp = Stamp(args.output / "utt2spk", [*read_datadir.tables(args.data), *others], parts=PARTS, **settings)
         if stamp.is_current():
             return
         with stamp.making():

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from espnet_ext.data.derive import derived_of
 from espnet_ext.data.tasks import Task, TaskError, listed, read_tasks
 
 
@@ -38,9 +39,10 @@ def vocabulary_of(config: Mapping[str, Any]) -> Vocabulary | None:
     missing = [lang for lang in languages_of(tasks) if lang not in langs]
     if missing:
         raise TaskError(["vocabulary", "langs"], f"lacks {', '.join(missing)}, which tasks read or write; add it")
-    derived = config.get("derived") or {}
-    theirs = {name for task in tasks.values() for name in task.sets if name not in derived}
+    theirs = {name for task in tasks.values() for name in task.sets} - derived_of(config).keys()
     sets = listed(said.get("sets"), ("vocabulary", "sets")) or tuple(theirs)
+    if not sets:
+        raise TaskError(["vocabulary", "sets"], "tasks learn from derived sets alone; name others")
     return Vocabulary(tuple(sorted(langs)), tuple(sorted(sets)))
 
 
