@@ -28,13 +28,17 @@ pin_of() {
     echo "${line%% ;*}"
 }
 
-mkdir -p "$folder"
-echo "# Python 3.12" > "$folder/pins.txt" # on_gpu.sh reads it
+pins=()
 for name in "${names[@]}" "$@"; do
     pin=$(pin_of "$name")
+    pins+=("$pin")
+done
+mkdir -p "$folder"
+rm -f "$folder/pins.txt" # it is there when all wheels are
+for pin in "${pins[@]}"; do
     python3 -m pip download -q --no-deps --only-binary :all: --python-version 3.12 --implementation cp "${platforms[@]}" \
         -d "$folder" "$pin" 2> /dev/null ||
         python3 -m pip wheel -q --no-deps -w "$folder" "$pin" # pure Python of which there is only the source
-    echo "$pin" >> "$folder/pins.txt"
 done
-echo "$(grep -c == "$folder/pins.txt") wheels in $folder, $(du -sm "$folder" | cut -f1) MB; there: tools/on_gpu.sh FOLDER" >&2
+printf '%s\n' "# Python 3.12" "${pins[@]}" > "$folder/pins.txt" # on_gpu.sh reads it
+echo "${#pins[@]} wheels in $folder, $(du -sm "$folder" | cut -f1) MB; there: tools/on_gpu.sh FOLDER" >&2
