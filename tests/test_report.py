@@ -199,3 +199,18 @@ def test_a_missing_system_is_an_error_or_left_out(root):
     assert "exp/asr does not exist" in error_of()
     page = made(root, "--allow_missing")
     assert data_of(page)["systems"] == ["mt", "pipeline", "e2e", "multitask"]
+
+
+def test_what_is_cut_otherwise_is_not_shown_beside_the_utterances(root, capsys):
+    """Transcripts by utterance, translations by reference: a row of one has nothing to do with a row of the other."""
+    rows = [(f"{key[:5]}_r{key[6:]}", text) for key, text in read_table(root / "data/test/text.de")]
+    (root / "data/test/text.de").unlink()
+    write_table(root / "data/test/reference.de", rows)
+    for path in (root / "exp").glob("*/test/hyp.[sm]t"):
+        texts = [text for _, text in read_table(path)]
+        write_table(path, [(key, text) for (key, _), text in zip(rows, texts, strict=True)])
+    score.main(COMMON)
+    (test_set,) = data_of(made(root))["sets"]
+    assert [*test_set["streams"]] == [*test_set["compare"]] == ["asr"] and test_set["ids"][0] == "spk00_00000"
+    said = capsys.readouterr().err
+    assert "data/test: the page has asr by utterance, not st, which is cut otherwise" in said and "not mt" in said

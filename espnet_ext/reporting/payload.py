@@ -1,6 +1,7 @@
 """What the page shows, as one JSON value: comparisons, histories, texts and the scores of every utterance."""
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,15 @@ def _test_set(where: Experiments, systems: list[str], test_set: str, max_audio: 
     comparison = read_significance(where, systems, test_set)
     options = Options(**comparison["options"])
     present = {s for system in systems for s in where.streams(system, test_set)}
-    streams = {s: _stream(where, systems, test_set, s, options) for s in comparison["streams"] if s in present}
-    ids, _ = read_references(folder, where.language(next(iter(streams))))
+    ids_of = {s: read_references(folder, where.language(s))[0] for s in comparison["streams"] if s in present}
+    ids = next(iter(ids_of.values()))
+    for name in (name for name, own in ids_of.items() if own != ids):
+        print(
+            f"{folder}: the page has {next(iter(ids_of))} by utterance, not {name}, which is cut otherwise",
+            file=sys.stderr,
+        )
+    alike = [name for name, own in ids_of.items() if own == ids]
+    streams = {name: _stream(where, systems, test_set, name, options) for name in alike}
     known = set(ids)
     audio = [span for span in spans(folder) if span.utterance in known]  # none where references are cut otherwise
     lengths = dict(zip((s.utterance for s in audio), seconds(folder, audio), strict=True))
