@@ -63,13 +63,10 @@ def _test_set(where: Experiments, systems: list[str], test_set: str, max_audio: 
     options = Options(**comparison["options"])
     present = {s for system in systems for s in where.streams(system, test_set)}
     ids_of = {s: read_references(folder, where.language(s))[0] for s in comparison["streams"] if s in present}
-    ids = next(iter(ids_of.values()))
-    for name in (name for name, own in ids_of.items() if own != ids):
-        print(
-            f"{folder}: the page has {next(iter(ids_of))} by utterance, not {name}, which is cut otherwise",
-            file=sys.stderr,
-        )
+    first, ids = next(iter(ids_of.items()))
     alike = [name for name, own in ids_of.items() if own == ids]
+    for name in (name for name in ids_of if name not in alike):
+        print(f"{folder}: the page has {first} by utterance, not {name}, which is cut otherwise", file=sys.stderr)
     streams = {name: _stream(where, systems, test_set, name, options) for name in alike}
     known = set(ids)
     audio = [span for span in spans(folder) if span.utterance in known]  # none where references are cut otherwise
