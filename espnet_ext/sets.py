@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_ext.data.derive import derived_of, sources
-from espnet_ext.data.tasks import TaskError, names_of_sets, read_tasks
+from espnet_ext.data.derive import sources
+from espnet_ext.data.tasks import TaskError, derived_of, names_of_sets, read_tasks
 from espnet_ext.data.vocabulary import vocabulary_of
 from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.train import split_changes

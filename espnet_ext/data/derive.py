@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from espnet_ext.data.tasks import TaskError, names_of_sets
+from espnet_ext.data.tasks import TaskError, derived_of, names_of_sets
 from espnet_ext.infra.arguments import at_least_one
 from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.infra.jobs import EXECUTORS
@@ -28,11 +28,6 @@ WAYS = {
 }
 SYSTEMS = "exp"  # an option that names trained systems
 SETS = ("without", "language_text")  # options that name sets; what has a / is a path
-
-
-def derived_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The section; null takes out what --set or the YAML does not want."""
-    return {name: how for name, how in (config.get("derived") or {}).items() if how is not None}
 
 
 def sources(how: Mapping[str, Any]) -> list[str]:

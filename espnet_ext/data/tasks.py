@@ -85,6 +85,11 @@ def names_of_sets(config: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(name for task in tasks for name in (*task.sets, *task.valid, *(task.tests or ()))))
 
 
+def derived_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The section `derived:`, sets made from others; null takes out what --set or the YAML does not want."""
+    return {name: how for name, how in (config.get("derived") or {}).items() if how is not None}
+
+
 def read_task(name: Any, values: Any) -> Task:
     """One task, as its line says."""
     where = ("tasks", str(name))

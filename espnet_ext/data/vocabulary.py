@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from espnet_ext.data.derive import derived_of
-from espnet_ext.data.tasks import Task, TaskError, listed, read_tasks
+from espnet_ext.data.tasks import Task, TaskError, derived_of, listed, read_tasks
 
 
 @dataclass(frozen=True)
