@@ -22,9 +22,10 @@ def main(argv: list[str]) -> None:
     options = parse(argv)
     from espnet_ext.reporting.claim_page import write_claim_page
     from espnet_ext.reporting.claims import ClaimError, read_claims
+    from espnet_ext.scoring.texts import ScoringError
     from espnet_ext.training.errors import TrainError
 
-    with one_line_errors("claims", ClaimError, TrainError):
+    with one_line_errors("claims", ClaimError, ScoringError, TrainError):
         papers = read_claims(options.claims)
         command = shlex.join(["python", "-m", "espnet_ext.claims", *argv])
         write_claim_page(options.out, papers, options.root, options.claims, command)

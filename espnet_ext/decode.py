@@ -115,7 +115,7 @@ def plan(settings: Settings, data: Any, shards: int, bins: int, batch_size: int)
 
 def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     """Decode what is not decoded yet, of tasks those that read the same together, then write the result files."""
-    from espnet_ext.search.inputs import groups
+    from espnet_ext.search.inputs import chosen_tasks, groups
 
     load.cache_clear()  # the experiment may have changed since an earlier call in this process
     experiment, model = load(settings.exp, settings.dtype, settings.device, settings.engine)
@@ -125,7 +125,7 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     if model.inputs == ("src_text",) and not any(settings.dump.glob("text.*")):
         print(f"{settings.dump}: has no text, and {settings.exp.name} reads nothing else: not decoded", file=sys.stderr)
         return
-    parts = [tuple(args.tasks)] if args.tasks else groups(settings.dump, experiment)
+    parts = [chosen_tasks(args.tasks, experiment)] if args.tasks else groups(settings.dump, experiment)
     if not parts:
         print(f"{settings.dump}: {settings.exp.name} has no task for this set: not decoded", file=sys.stderr)
         write_json(settings.out / "decode.json", {"utterances": 0, "tasks": {}})

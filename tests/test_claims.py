@@ -156,6 +156,8 @@ def test_what_was_never_run_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         ({"published": {"En-De": [18, 19]}}, r"En-De: \[18, 19\] is no effect in the claimed direction"),
         ({"published": {"En-De": "much"}}, "En-De: much is no effect in the claimed direction"),
+        ({"published": {"En-De": "many %"}}, "En-De: many % is no effect in the claimed direction"),
+        ({"published": {"En-De": ["a", "b"]}}, "is no effect in the claimed direction"),
         ({"only": ["moon"]}, "unknown ground 'moon'; choose from toy, far"),
         ({"metric": ""}, "neither the claim nor its ground says the stream and the metric; add them"),
         ({"worse": "x"}, "unknown entry 'worse'; choose from better, claim"),
@@ -180,6 +182,13 @@ def test_the_page_of_the_project_is_made_of_its_list_and_results(
     claims.main([])
     made, there = ((root / "docs/claims.md").read_text() for root in (tmp_path, ROOT))
     assert made == there, "docs/claims.md is not of these claims and results: python -m espnet_ext.claims"
+
+
+def test_damaged_results_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_results(tmp_path)
+    (tmp_path / "egs/toy/RESULTS.json").write_text('{"sets": ')
+    with pytest.raises(SystemExit, match=r"claims: egs/toy/RESULTS.json:1: not JSON .*; delete it and make it again"):
+        page_of(tmp_path, monkeypatch)
 
 
 GROUNDS = [(paper, ground) for paper in PAPERS.values() for ground in paper.grounds.values()]

@@ -3,6 +3,8 @@
 import pytest
 
 from espnet_ext import sweep
+from espnet_ext.reporting.sweep_tables import SECONDS, sweep_plot
+from espnet_ext.reporting.tables import NOTHING, Cell, Row, Table
 from espnet_ext.sweep import SweepError
 from tests.support.tiny_train import write_config
 from tests.test_sweep import given
@@ -70,3 +72,13 @@ def test_derived_sets_of_each_value_are_made_before_its_training(tmp_path, monke
         *("conf/low.yaml", "--data", "data", "--dump", "dump", "--exp", "exp"),
         *("--set", "seed=2", "--set", changed),
     ]
+
+
+def test_a_value_that_writes_no_such_thing_is_a_gap(tmp_path):
+    """As where a task is taken out: its column has no score there."""
+    table = Table("test", ["tasks.fr", "BLEU fr", SECONDS], [], shows_interval=True)
+    for value, cell in (("null", Cell(NOTHING)), ("all", Cell("20.0", interval="1.0")), ("half", Cell(NOTHING))):
+        table.rows.append(Row(value, "", [cell, Cell("3.0")]))
+    table.rows[0], table.rows[1] = table.rows[1], table.rows[0]  # which columns are drawn the first row says
+    sweep_plot(tmp_path / "plot.png", [table], "tasks.fr")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")

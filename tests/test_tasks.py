@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from espnet_ext.data.task_sets import check_sets
 from espnet_ext.data.tasks import TaskError, read_tasks, streams_of
 from espnet_ext.data.vocabulary import vocabulary_of
 from espnet_ext.infra.streams import STREAMS
+from espnet_ext.search.inputs import chosen_tasks
 from espnet_ext.training.check_config import check_config
 from espnet_ext.training.config import read_config
 from espnet_ext.training.errors import TrainError
@@ -144,3 +146,22 @@ def test_a_set_that_is_not_there_ends_training_in_one_line(tmp_path: Path, monke
     path.write_text(yaml.safe_dump(values))
     with pytest.raises(SystemExit, match=r"^train toy_tasks: tasks.st.set: there is no .*trian"):
         train.main(arguments(tmp_path, NAME))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["st", "fr"], "--tasks fr: exp/joint has no such task; choose from st, asr, mt"),
+        (["st", "mt"], r"--tasks st mt: these read different things \(st speech in en, mt text in en\); give those of"),
+    ],
+)
+def test_tasks_that_cannot_be_decoded_together(names: list[str], message: str) -> None:
+    rows = {"st": ("speech", "de"), "asr": ("speech", "en"), "mt": ("text", "de")}
+    section = {name: {**ST, "reads": reads, "tgt": tgt} for name, (reads, tgt) in rows.items()}
+    model = SimpleNamespace(tasks=read_tasks({**JOINT, "tasks": section}))
+    experiment = SimpleNamespace(model=model, folder=Path("exp/joint"))
+    assert chosen_tasks(["st", "asr"], experiment) == ("st", "asr")
+    with pytest.raises(ValueError, match=message):
+        chosen_tasks(names, experiment)
+    with pytest.raises(ValueError, match="--tasks st: exp/e2e has no such task; it has none, so leave this option out"):
+        chosen_tasks(["st"], SimpleNamespace(model=SimpleNamespace(tasks={}), folder=Path("exp/e2e")))

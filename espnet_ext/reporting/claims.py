@@ -107,7 +107,10 @@ def _made(kind: Any, where: str, values: dict[str, Any]) -> Any:
 def check_published(where: str, claim: Claim, ground: Ground) -> None:
     """Figures that say the opposite of the claim are a slip of the pen."""
     pair, figures = published_for(claim, ground)
-    effect = effect_of(figures, asked_for(claim, ground)[1], 1.0)
+    try:
+        effect = effect_of(figures, asked_for(claim, ground)[1], 1.0)
+    except (TypeError, ValueError):  # no numbers
+        effect = None
     if pair and (effect is None or effect <= 0):
         raise ClaimError(
             f"{where}: {pair}: {figures} is no effect in the claimed direction; expected [better, than], "

@@ -1,11 +1,12 @@
 """What the values of an option change: the tables of a sweep, a row for each value, and their plot."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 from espnet_ext.infra.files import atomic_open
 from espnet_ext.reporting.seed_tables import seed_tables
-from espnet_ext.reporting.tables import Cell, Table, build_table
+from espnet_ext.reporting.tables import NOTHING, Cell, Table, build_table
 from espnet_ext.scoring.results import Experiments, read_result
 from espnet_ext.scoring.sweeps import positions
 
@@ -57,7 +58,9 @@ def _panel(axes: Any, table: Table, name: str, key: str) -> None:
     cells = [row.cells[column] for row in table.rows]
     values = [row.system for row in table.rows]
     places = positions(values)
-    heights = [float(cell.text) for cell in cells]
+    heights = [
+        math.nan if cell.text == NOTHING else float(cell.text) for cell in cells
+    ]  # a gap: it writes no such thing
     errors = [float(cell.interval or 0) for cell in cells] if any(cell.interval for cell in cells) else None
     axes.errorbar(places, heights, yerr=errors, marker="o", capsize=3)
     axes.set_title(f"{table.test_set}: {name}", fontsize=9)

@@ -1,5 +1,6 @@
 """What a system reads of a test set: features, waveforms or text, by position in the order of ids."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,19 @@ def groups(dump: Path, experiment: Experiment) -> list[tuple[str, ...]]:
         if decoded_on(task, dump):
             found.setdefault((task.reads, task.src), []).append(name)
     return [tuple(names) for names in found.values()]
+
+
+def chosen_tasks(names: Sequence[str], experiment: Experiment) -> tuple[str, ...]:
+    """The tasks that a user names, which must be there and read the same."""
+    tasks = experiment.model.tasks
+    for name in names:
+        if name not in tasks:
+            remedy = f"choose from {', '.join(tasks)}" if tasks else "it has none, so leave this option out"
+            raise ValueError(f"--tasks {name}: {experiment.folder} has no such task; {remedy}")
+    if len({(tasks[name].reads, tasks[name].src) for name in names}) > 1:
+        reads = ", ".join(f"{name} {tasks[name].reads} in {tasks[name].src}" for name in names)
+        raise ValueError(f"--tasks {' '.join(names)}: these read different things ({reads}); give those of one kind")
+    return tuple(names)
 
 
 def open_data(dump: Path, experiment: Experiment, src_lang: str | None = None, streams: tuple[str, ...] = ()) -> Any:
