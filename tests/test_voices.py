@@ -3,13 +3,15 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 
 from espnet_ext import voices
 from espnet_ext.voices import sound
-from espnet_ext.voices.speak import Line, speak
+from espnet_ext.voices.speak import Line, speak, speak_chunk
 
 LOCAL = Path(__file__).parents[1] / "egs" / "multi30k" / "local"
 sys.path.insert(0, str(LOCAL))
@@ -32,6 +34,24 @@ def test_pitch_rises_by_its_factor():
     raised = sound.raise_pitch(tone, 1.25)
     peak = np.argmax(np.abs(np.fft.rfft(raised))) * rate / len(raised)
     assert len(raised) == pytest.approx(rate / 1.25, abs=2) and peak == pytest.approx(250, abs=2)
+
+
+def heard_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **said: float) -> np.ndarray:
+    """What is written of a voice that hums 200 Hz for a second, faster if it is asked to be."""
+    tone = np.sin(2 * np.pi * 200 * np.arange(16000) / 16000).astype(np.float32)
+    engine = SimpleNamespace(say=lambda text, voice, speed: tone[: round(16000 / speed)])
+    monkeypatch.setattr(voices, "find", lambda name: SimpleNamespace(RATE=16000, Engine=lambda: engine))
+    line = Line(str(tmp_path / f"{said}.flac"), "Hm.", "espeak", "hum", 1.25, 1.0, 0.0, 40.0, "white", "1")
+    speak_chunk([replace(line, **said)])
+    return soundfile.read(tmp_path / f"{said}.flac")[0]
+
+
+def test_pitch_changes_no_length_and_a_room_goes_on_after_the_voice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    plain = heard_of(tmp_path, monkeypatch)
+    for said, more, pitch in (({}, 0, 200), ({"pitch": 1.1}, 0, 220), ({"room": 0.2}, 1600, 200)):
+        heard = heard_of(tmp_path, monkeypatch, **said)
+        assert len(heard) == pytest.approx(len(plain) + more, abs=20)
+        assert np.argmax(np.abs(np.fft.rfft(heard))) * 16000 / len(heard) == pytest.approx(pitch, abs=2)
 
 
 def said(folder: Path, count: int) -> list[Line]:
@@ -65,6 +85,21 @@ def test_voices_of_validation_and_test_are_not_heard_in_training():
             for name in ("train", "val")
         }
         assert len(heard["train"]) > 5 and len(heard["val"]) > 1 and not heard["train"] & heard["val"]
+
+
+def test_a_caption_has_the_sound_and_the_translation_of_its_number(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(spoken, "SIZES", {"small": 5})
+    texts = {lang: [f"{lang} {number}" for number in range(12)] for lang in ("en", "de")}
+    for name, numbers in (("train", spoken.chosen(12, "small", 1)), ("test_2016_flickr", list(range(12)))):
+        lines = spoken.lines_of(name, texts["en"], numbers, 0.0, Path("x"), 1)
+        found = spoken.utterances(lines, numbers, texts)
+        text_of = {line.path: line.text for line in lines}
+        assert len(text_of) == len(numbers) == len({one.id for one in found})
+        for one, number in zip(found, numbers, strict=True):
+            assert one.id == f"{one.speaker}-{name}-{number + 1:05d}"
+            assert (
+                one.texts == {"en": text_of[str(one.audio)], "de": f"de {number}"} and one.texts["en"] == f"en {number}"
+            )
 
 
 def test_hours_of_natural_speech_are_about_what_was_asked():
