@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from espnet_ext import decode, report, score
+from espnet_ext.data.dataset import SpeechTextData
 from espnet_ext.espnet.experiment import load_experiment
 from espnet_ext.infra.files import read_table
 from espnet_ext.nn.attention import Attention
@@ -133,6 +134,23 @@ def test_a_system_without_pictures_is_named(monkeypatch, capsys, tmp_path, compo
     monkeypatch.setattr(attention, "load_experiment", lambda folder: found)
     assert attention_pictures(tmp_path, "joint", "test", tmp_path, ["utt1"]) == {}
     assert f"{tmp_path / 'joint'}: {why}, so its attention is not drawn" in capsys.readouterr().err
+
+
+def test_a_system_that_reads_waveforms_is_given_waveforms(root, monkeypatch):
+    """As one with a pretrained encoder; what makes features of them here stands for it."""
+    experiment = load_experiment(root / "exp/e2e")
+    monkeypatch.setattr(type(experiment.model), "reads_waveforms", True)
+    made = []
+    monkeypatch.setattr(attention, "SpeechTextData", lambda *_, **options: made.append(options) or open_dump(root))
+    monkeypatch.setattr(attention, "units_per_second", lambda model, name: made.append(name) or 100)
+    assert attention_pictures(root / "exp", "e2e", "test", root / "dump", ["utt7"])
+    assert made[0]["waveforms"] is True and set(made[1:]) == {"speech"}
+
+
+def open_dump(root) -> SpeechTextData:
+    experiment = load_experiment(root / "exp/e2e")
+    both = experiment.src_subwords, experiment.tgt_subwords
+    return SpeechTextData(root / "dump/test", "en", "de", *both, names=experiment.model.data_names)
 
 
 def test_an_utterance_of_which_nothing_was_written_is_named(root, capsys):

@@ -20,6 +20,7 @@ from espnet_ext.infra.streams import STREAMS
 from espnet_ext.nn.attention import Attention
 from espnet_ext.reporting.fonts import drawable
 from espnet_ext.scoring.texts import ScoringError
+from espnet_ext.search.inputs import units_per_second
 
 Recorded = list[tuple[str, torch.Tensor]]  # (name of the attention, its weights (L, S), the mean over heads)
 
@@ -38,6 +39,7 @@ def attention_pictures(exp: Path, system: str, test_set: str, dump: Path, uttera
         experiment.src_subwords,
         experiment.tgt_subwords,
         names=experiment.model.data_names,
+        waveforms=experiment.model.reads_waveforms,
     )
     place = {key: i for i, key in enumerate(data.keys)}
     streams = experiment.model.streams_from(experiment.model.inputs[:1])  # of two peers the one that reads speech
@@ -144,7 +146,7 @@ def _draw(
 def _label_source(axes: Any, experiment: Experiment, batch: dict[str, torch.Tensor], places: int) -> None:
     """Seconds under speech, sub-words under text."""
     if "speech" in experiment.model.inputs:
-        seconds = batch["speech"].size(1) / 100  # frames of 10 ms
+        seconds = batch["speech"].size(1) / units_per_second(experiment.model, "speech")
         step = max(1, round(seconds / 4))
         marks = range(0, int(seconds) + 1, step)
         axes.set_xticks([mark / seconds * places - 0.5 for mark in marks], [f"{mark} s" for mark in marks], fontsize=7)
