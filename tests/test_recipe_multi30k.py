@@ -103,6 +103,9 @@ def test_captions_are_spoken(recipe: RecipeCopy, tmp_path: Path, monkeypatch: py
         assert len(texts) == size and set(texts.values()) <= {target for _, target in PAIRS}
         assert len(table(recipe.folder / f"data/en-de/spoken_{name}/wav.scp")) == size
     assert about.read_about(recipe.folder / "data/en-de/spoken_val").speech == "en"
+    result = recipe.prepare("data", "--corpus", str(corpus), *voices, "--sets", "val")  # where pairs are not kept apart
+    assert result.returncode == 0 and not (recipe.folder.parent / "downloads").exists()
+    assert table(recipe.folder / "data/spoken_val/wav.scp") == table(recipe.folder / "data/en-de/spoken_val/wav.scp")
     result = recipe.prepare("data/en-de", "--corpus", str(corpus), *voices, "--natural", "-1")
     assert result.returncode == 2 and "argument --natural: '-1': expected a number from 0 on" in result.stderr
     text = ["--src_lang", "de", "--tgt_lang", "en"]

@@ -16,6 +16,7 @@ from espnet_ext.infra.arguments import at_least_one, not_negative
 from espnet_ext.infra.jobs import JobError
 from espnet_ext.voices.speak import speak
 
+RECIPE = Path(__file__).resolve().parents[1]
 LANGUAGES = ("en", "de", "fr")
 SETS = ("train", "val", "test_2016_flickr")
 CLONE = Path("data") / "task1" / "raw"
@@ -52,7 +53,7 @@ def speak_set(args: argparse.Namespace, name: str) -> None:
     texts = read_texts(args.corpus, name, (args.src_lang, args.tgt_lang))
     english = texts[args.src_lang]
     numbers = spoken.chosen(len(english), args.spoken, args.seed) if name == "train" else list(range(len(english)))
-    audio = (args.downloads or args.data.resolve().parents[1] / "downloads").resolve() / "spoken"
+    audio = (args.downloads or RECIPE / "downloads").resolve() / "spoken"
     said = spoken.lines_of(name, english, numbers, args.natural, audio, args.seed)
     made = speak(said, nj=args.nj, log_dir=audio / "log")
     print(f"{audio / name}: {made} of {len(said)} captions spoken, the others were there, or have no word")
@@ -65,7 +66,7 @@ def main() -> None:
     parser.add_argument("--spoken", choices=spoken.SIZES, help="also speak the English, of training 10,000 or all")
     parser.add_argument("--natural", type=not_negative, default=0.0, metavar="HOURS", help="of training by Kokoro (0)")
     parser.add_argument("--seed", type=int, default=1, help="seed of voices and sound (1)")
-    parser.add_argument("--downloads", type=Path, help="folder for the audio (default: downloads beside the data)")
+    parser.add_argument("--downloads", type=Path, help="folder for the audio (downloads, in the recipe's folder)")
     parser.add_argument("--nj", type=at_least_one, default=2, help="parallel processes that speak (2)")
     args = parser.parse_args()
     try:
