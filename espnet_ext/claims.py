@@ -11,10 +11,10 @@ from espnet_ext.infra.commands import one_line_errors
 def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m espnet_ext.claims", description=__doc__)
     parser.add_argument(
-        "--claims", type=Path, default=Path("docs/claims.yaml"), help="the claims, and what decides them"
+        "--claims", type=Path, default=Path("docs/claims.yaml"), help="file with the claims and what decides them"
     )
-    parser.add_argument("--out", type=Path, default=Path("docs/claims.md"), help="the page")
-    parser.add_argument("--root", type=Path, default=Path(), help="folder from which the claims name their results")
+    parser.add_argument("--out", type=Path, default=Path("docs/claims.md"), help="page to write")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder that the claims' paths of results start from")
     return parser.parse_args(argv)
 
 

@@ -123,11 +123,11 @@ def decode(args: argparse.Namespace, settings: Settings, stamp: Stamp) -> None:
     given = {stream: asdict(value.replace(**settings.search)) for stream, value in options.items()}
     settings = replace(settings, search=given)
     if model.inputs == ("src_text",) and not any(settings.dump.glob("text.*")):
-        print(f"{settings.dump}: has no text, and {settings.exp.name} reads nothing else: not decoded", file=sys.stderr)
+        print(f"{settings.dump}: not decoded: it has no text, and {settings.exp.name} reads only text", file=sys.stderr)
         return
     parts = [chosen_tasks(args.tasks, experiment)] if args.tasks else groups(settings.dump, experiment)
     if not parts:
-        print(f"{settings.dump}: {settings.exp.name} has no task for this set: not decoded", file=sys.stderr)
+        print(f"{settings.dump}: not decoded, as {settings.exp.name} has no task for this set", file=sys.stderr)
         write_json(settings.out / "decode.json", {"utterances": 0, "tasks": {}})
         return
     found = [decode_part(args, replace(settings, streams=streams), stamp, experiment) for streams in parts]
@@ -223,25 +223,25 @@ def write_results(
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m espnet_ext.decode", description=__doc__)
-    parser.add_argument("exp", type=Path, help="experiment directory, of ours or ESPnet's")
+    parser.add_argument("exp", type=Path, help="experiment directory of this project or of ESPnet")
     parser.add_argument(
         "dump",
         type=Path,
         help="dump directory of the test set; for ESPnet's systems that read waveforms, its data directory",
     )
-    parser.add_argument("--out", type=Path, help="where the result goes; default EXP/<name of DUMP>")
+    parser.add_argument("--out", type=Path, help="folder to write to; default EXP/<name of DUMP>")
     parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs")
-    parser.add_argument("--executor", choices=EXECUTORS, default="local")
+    parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where jobs run (local)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    dtype_help = "number format; int8 is for the CPU; auto: bf16 where the hardware multiplies in it, else fp32"
+    dtype_help = "number format; int8: on the CPU only; auto: bf16 if the hardware multiplies in it, otherwise fp32"
     parser.add_argument("--dtype", choices=("auto", *DTYPES), default="fp32", help=dtype_help)
-    task_help = "of a system with tasks these, which read the same; default: those whose `tests:` the set is among"
+    task_help = "tasks to decode, which must all read the same input; default: those whose `tests:` name this set"
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help=task_help)
-    engine_help = "what computes: this package, or CTranslate2, for text translation on CPUs"
+    engine_help = "program that computes: this package (own), or CTranslate2, for text translation on CPUs"
     parser.add_argument("--engine", choices=ENGINES, default="own", help=engine_help)
-    parser.add_argument("--batch_size", type=int, default=32, help="most utterances of a batch")
-    parser.add_argument("--batch_bins", type=int, help="most frames (or tokens of text) of a batch, padding included")
-    parser.add_argument("--src_lang", help="language that an MT system of ESPnet's reads; ours know it")
+    parser.add_argument("--batch_size", type=int, default=32, help="largest number of utterances in a batch")
+    parser.add_argument("--batch_bins", type=int, help="most frames (or tokens of text) in a batch, with padding")
+    parser.add_argument("--src_lang", help="source language; only needed for MT systems of ESPnet")
     search = parser.add_argument_group("search", "these override the `decode:` section of the system's configuration")
     for item in fields(SearchOptions):
         about = f"{item.metadata['help']} (default {item.default})"

@@ -19,8 +19,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="file to write, e.g. e2e.zip")
     kinds = ("safetensors", "pth")
     parser.add_argument("--weights", choices=kinds, default=kinds[0], help="how the weights are stored (safetensors)")
-    parser.add_argument("--license", default=UNKNOWN, help="what its card says, such as cc-by-4.0 (unknown)")
-    parser.add_argument("--to_hub", metavar="REPO", help="also upload it, as OWNER/NAME, by huggingface_hub")
+    parser.add_argument("--license", default=UNKNOWN, help="licence named on its card, such as cc-by-4.0 (unknown)")
+    parser.add_argument("--to_hub", metavar="REPO", help="also upload it as OWNER/NAME, with huggingface_hub")
     args = parser.parse_args(arguments)
     try:
         names = pack(args.exp, args.out, args.weights, args.license)

@@ -1,9 +1,9 @@
-"""Label a set by trained MT systems: `python -m espnet_ext.pseudo_label data/train data/train_mt --exp exp/mt`.
+"""Label a set with trained MT systems: `python -m espnet_ext.pseudo_label data/train data/train_mt --exp exp/mt`.
 
-`--program "apertium -u eng-spa" --src_lang en --tgt_lang es` has a program of another kind translate, line by line.
+`--program "apertium -u eng-spa" --src_lang en --tgt_lang es` lets another program translate, line by line.
 
-The result is a data directory like any other: the audio of the set, its transcripts, and what the systems wrote as
-the text in their target language. `labels.jsonl` in it says of every translation where it comes from.
+The result is a normal data directory: the audio of the set, its transcripts, and the systems' output as the text in
+their target language. Its `labels.jsonl` tells where each translation comes from.
 """
 
 import argparse
@@ -153,25 +153,25 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("data", type=Path, help="data directory with transcripts")
     parser.add_argument("output", type=Path, help="data directory to write")
     by = parser.add_mutually_exclusive_group(required=True)
-    by.add_argument("--exp", type=Path, nargs="+", default=[], help="MT systems; each gives labels of its own")
-    line = "a program that translates a line into a line, such as 'apertium -u eng-spa'; with --src_lang and --tgt_lang"
+    by.add_argument("--exp", type=Path, nargs="+", default=[], help="MT systems; each writes its own labels")
+    line = "program that translates line by line, such as 'apertium -u eng-spa'; needs --src_lang and --tgt_lang"
     by.add_argument("--program", help=line)
     for side, of in (("src_lang", "transcripts"), ("tgt_lang", "labels")):
         parser.add_argument(f"--{side}", help=f"language of the {of}, for --program")
-    parser.add_argument("--nbest", type=at_least_one, default=1, help="labels of each system for an utterance (1)")
+    parser.add_argument("--nbest", type=at_least_one, default=1, help="labels of an utterance by each system (1)")
     parser.add_argument("--beam", type=at_least_one, default=5, help="hypotheses in the search; 1 is greedy (5)")
     parser.add_argument("--dtype", choices=("auto", "fp32", "bf16", "int8"), default="fp32", help="number format")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--engine", choices=("own", "ctranslate2"), default="own", help="what computes (own)")
-    parser.add_argument("--batch_size", type=at_least_one, default=64, help="most lines of a batch (64)")
-    parser.add_argument("--batch_bins", type=at_least_one, default=4000, help="most tokens of a batch (4000)")
+    parser.add_argument("--engine", choices=("own", "ctranslate2"), default="own", help="program that computes (own)")
+    parser.add_argument("--batch_size", type=at_least_one, default=64, help="most lines in a batch (64)")
+    parser.add_argument("--batch_bins", type=at_least_one, default=4000, help="most tokens in a batch (4000)")
     parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
     parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where jobs run (local)")
-    bad = parser.add_argument_group("filter", "what is bad is left out; labels.jsonl says why")
-    off = "leave out what is so many times longer or shorter than is usual; 0: nothing (2.5)"
+    bad = parser.add_argument_group("filter", "bad labels are left out; labels.jsonl says why")
+    off = "leave out labels this many times longer or shorter than usual; 0: none (2.5)"
     bad.add_argument("--most_off", type=float, default=2.5, help=off)
-    bad.add_argument("--min_score", type=float, help="leave out what has a lower log-probability a token")
-    known = "data directories whose texts say what languages look like; what is in another is left out"
+    bad.add_argument("--min_score", type=float, help="leave out labels with a lower log-probability per token")
+    known = "data directories with texts to learn languages from; labels in a wrong language are left out"
     bad.add_argument("--language_text", type=Path, nargs="+", default=[], help=known)
     return parser
 
@@ -184,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         langs = same_languages(args.exp) if args.exp else (args.src_lang, args.tgt_lang)
         if not all(langs) or (args.program and args.nbest > 1):
             raise ValueError(
-                "--program gives one label of each line: it takes --src_lang and --tgt_lang, and no --nbest"
+                "--program gives one label for each line: it needs --src_lang and --tgt_lang, and takes no --nbest"
             )
         transcripts = args.data / f"text.{langs[0]}"
         if not transcripts.exists():

@@ -13,9 +13,9 @@ from espnet_ext.scoring.arguments import result_parser
 
 def parse(argv: list[str]) -> argparse.Namespace:
     parser = result_parser("report", __doc__)
-    parser.add_argument("--out", type=Path, default=Path("report.html"), help="the page")
-    parser.add_argument("--max_audio", type=int, default=5000, help="utterances with audio per test set")
-    parser.add_argument("--attention", type=str.split, default=[], help="ids of utterances to draw the attention of")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), help="page to write")
+    parser.add_argument("--max_audio", type=int, default=5000, help="most utterances with audio per test set")
+    parser.add_argument("--attention", type=str.split, default=[], help="ids of utterances whose attention is drawn")
     parser.add_argument("--dump", type=Path, default=Path("dump"), help="directory of the features, for --attention")
     return parser.parse_args(argv)
 

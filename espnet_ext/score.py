@@ -14,17 +14,17 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--lowercase", action="store_true", help="WER and CER ignore case")
     parser.add_argument("--remove_punctuation", action="store_true", help="WER and CER ignore punctuation")
     parser.add_argument(
-        "--bleu_tokenize", help="sacreBLEU tokenizer: 13a, zh, ja-mecab, char, ... (that of the language)"
+        "--bleu_tokenize", help="sacreBLEU tokenizer: 13a, zh, ja-mecab, char, ...; default: by the language"
     )
     parser.add_argument("--bleu_lowercase", action="store_true", help="BLEU and chrF ignore case")
     parser.add_argument(
         "--samples", type=int, default=1000, help="trials of the significance test, and resamples of the intervals"
     )
-    parser.add_argument("--seed", type=int, default=12345, help="seed of both")
+    parser.add_argument("--seed", type=int, default=12345, help="seed of the test and the intervals")
     parser.add_argument(
         "--results",
         type=Path,
-        help="also write the tables to this file, such as RESULTS.md, and what it says to RESULTS.json",
+        help="also write the tables to this file, such as RESULTS.md, and their figures to RESULTS.json",
     )
     options = parser.parse_args(argv)
     from espnet_ext.infra.languages import bleu_tokenizer

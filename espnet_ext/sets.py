@@ -1,6 +1,6 @@
 """The sets and vocabularies that the configurations of systems name, for st.sh: it prepares them beside its own.
 
-Three lines: training sets; all sets; vocabularies as LANGUAGES:SETS. What is derived is no matter of the recipe's.
+Prints three lines: training sets; all sets; vocabularies as LANGUAGES:SETS. Derived sets are not among them.
 """
 
 import argparse
@@ -46,13 +46,13 @@ def check_changes(systems: Sequence[str], changes: Sequence[str]) -> None:
     for change in changes if systems else ():
         if change not in meant:
             section, name, *_ = change.partition("=")[0].split(".")
-            raise TaskError([section, name], f"none of {', '.join(systems)} has it, so --set {change} is for nobody")
+            raise TaskError([section, name], f"none of {', '.join(systems)} has it, so --set {change} changes nothing")
 
 
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("python -m espnet_ext.sets", description=__doc__)
-    parser.add_argument("--systems", type=str.split, required=True, help="those with a conf/<system>.yaml")
-    parser.add_argument("--set", default="", help="what --set changes in every configuration")
+    parser.add_argument("--systems", type=str.split, required=True, help="systems, each with a conf/<system>.yaml")
+    parser.add_argument("--set", default="", help="changes of every configuration")
     options = parser.parse_args(argv)
     with one_line_errors("sets", TaskError):
         changes = split_changes(options.set) if options.set.strip() else []

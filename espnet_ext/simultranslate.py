@@ -20,18 +20,18 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m espnet_ext.simultranslate",
         description="Translate text while it is typed or comes through a pipe, or a recording while it plays. A "
-        "terminal shows the translation as it grows: what is final in bold, and the lag. Elsewhere each line gives a "
-        "line, its words as soon as they are final.",
+        "terminal shows the growing translation, its final words in bold, and the lag. Without a terminal, each line "
+        "gives one line; a word is written as soon as it is final.",
     )
     parser.add_argument(
-        "--exp", type=Path, required=True, help="mt, simultaneous or (for --wav) pipeline; a folder, or a pack"
+        "--exp", type=Path, required=True, help="folder or pack of an mt, simultaneous or (for --wav) pipeline system"
     )
-    parser.add_argument("--rule", help="when to write: waitk, le or greedy; default: as the system says, or le")
-    parser.add_argument("--d", type=float, help="of le: the translation stays so many tokens shorter than the source")
-    parser.add_argument("--k", type=int, help="of waitk: it stays so many tokens behind the source")
-    parser.add_argument("--rho", type=float, help="of sl: it reads on where that is more probable than this")
-    parser.add_argument("--reuse", choices=REUSE, help="states not computed anew; default: as the system says, or none")
-    parser.add_argument("--wav", metavar="FILE", help="a recording, of any kind, instead of text")
+    parser.add_argument("--rule", help="when to write: waitk, le or greedy; default: the system's rule, or le")
+    parser.add_argument("--d", type=float, help="for le: tokens by which the translation stays shorter than the source")
+    parser.add_argument("--k", type=int, help="for waitk: tokens by which the translation stays behind the source")
+    parser.add_argument("--rho", type=float, help="for sl: read on if the probability of reading is above this")
+    parser.add_argument("--reuse", choices=REUSE, help="states to keep, not recompute; default: the system's")
+    parser.add_argument("--wav", metavar="FILE", help="a recording in any audio format, instead of text")
     parser.add_argument("--asr", type=Path, metavar="EXP", help="recogniser for --wav; a pipeline has its own")
     chunk_help = f"seconds of the recording that are heard at a time ({CHUNK:g})"
     parser.add_argument("--chunk", type=float, default=CHUNK, metavar="S", help=chunk_help)

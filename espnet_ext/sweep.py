@@ -48,9 +48,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         required=True,
         metavar="KEY=VALUE,...",
         help="an option of the configuration and its values, such as model_conf.wait_k=0,1,3,5 or decode.beam=1,5,10; "
-        "of several systems: 'waitk:model_conf.k=1,3 le:model_conf.d=0,2'",
+        "for several systems: 'waitk:model_conf.k=1,3 le:model_conf.d=0,2'",
     )
-    parser.add_argument("--command", required=True, help="what the user said, for the table")
+    parser.add_argument("--command", required=True, help="the command as typed, for the table")
     parser.add_argument("--dry_run", action="store_true", help="print the commands without running them")
     return parser.parse_args(argv)
 
@@ -227,7 +227,7 @@ def link(path: Path, target: Path) -> None:
     if path.is_symlink():
         path.unlink()
     elif path.exists():
-        raise SweepError(f"{path} was made when it differed from {target}; move or delete it")
+        raise SweepError(f"{path} has its own files, from when it differed from {target}; move or delete it")
     path.symlink_to(os.path.relpath(target, path.parent))
 
 
@@ -259,7 +259,7 @@ def run(command: Command) -> None:
         finally:
             signal.signal(signal.SIGTERM, before)
     if status:
-        sys.exit(f"sweep: {command.module} failed; when mended, give the same command again: what is done is skipped")
+        sys.exit(f"sweep: {command.module} failed; fix the cause, then repeat the command: it skips what is done")
 
 
 def write_results(one: Sweep, command: str) -> None:

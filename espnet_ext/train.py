@@ -1,4 +1,4 @@
-"""Train one system: conf/<system>.yaml -> exp/<system>/; the same command goes on where a run was stopped."""
+"""Train one system: conf/<system>.yaml -> exp/<system>/; the same command resumes a stopped training."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ from espnet_ext.infra.commands import one_line_errors
 from espnet_ext.infra.weights import DamagedError
 
 PARTS = ("model.pth", "subwords/*/*")  # of a finished experiment, beside run.json
-EPILOG = """The options of a configuration, with values, defaults, help and the file or argument that says so:
+EPILOG = """To print a configuration's options, with values, defaults, help and the file or argument that sets them:
 python -m espnet_ext.train --explain conf/<system>.yaml [--set KEY=VALUE ...]"""
 
 
@@ -37,15 +37,15 @@ def base_parser() -> argparse.ArgumentParser:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     parser = base_parser()
-    parser.add_argument("exp", type=Path, help="folder of the experiment; other systems are looked for beside it")
+    parser.add_argument("exp", type=Path, help="folder of the experiment; systems to start from are beside it")
     parser.add_argument("--train", type=Path, required=True, help="dump directory to train on")
     parser.add_argument("--valid", type=Path, required=True, help="dump directory to validate on")
-    parser.add_argument("--text_train", type=Path, help="dump directory to train on for systems that read text only")
+    parser.add_argument("--text_train", type=Path, help="dump directory to train on, for text-only systems")
     parser.add_argument("--src_lang", required=True, help="language of the speech and of its transcripts")
     parser.add_argument("--tgt_lang", help="language to translate into")
     parser.add_argument("--subwords", type=Path, required=True, help="folder of the sub-word models")
-    parser.add_argument("--ngpu", type=int, default=0, help="GPUs; 0: the CPU; more than one: under torchrun")
-    parser.add_argument("--explain", action="store_true", help="print every option in force; needs CONFIG alone")
+    parser.add_argument("--ngpu", type=int, default=0, help="GPUs; 0: the CPU; for more than one, use torchrun")
+    parser.add_argument("--explain", action="store_true", help="print every option in force; needs only CONFIG")
     return parser.parse_args(argv)
 
 

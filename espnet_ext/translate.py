@@ -54,15 +54,15 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("files", nargs="+", metavar="FILE", help="audio of any kind, folder, @LIST, .scp or .txt list")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--json", action="store_true", help="one JSON object for each file, with the times of pieces")
-    kind.add_argument("--live", action="store_true", help="show the texts as they grow, one piece after the other")
+    kind.add_argument("--live", action="store_true", help="show the texts as they grow, piece by piece")
     for name in KINDS:
         text = f"also write subtitles to DIR/<name of FILE>.<language>.{name}"
         parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=text)
-    parser.add_argument("--task", help="of a system with tasks: the one to do; default: those that read as its first")
-    parser.add_argument("--beam", type=int, help="hypotheses in the search; default: as the system's configuration")
+    parser.add_argument("--task", help="task to do, of several; default: all with the input of the first")
+    parser.add_argument("--beam", type=int, help="hypotheses in the search; default: from the system's configuration")
     parser.add_argument("--batch_size", type=int, default=16, help="pieces decoded at once (16)")
     parser.add_argument(
-        "--longest", type=float, default=LONGEST, help=f"longer recordings are cut at pauses, seconds ({LONGEST:g})"
+        "--longest", type=float, default=LONGEST, help=f"seconds; longer recordings are cut at pauses ({LONGEST:g})"
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     return parser
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"error: {error}")
     writers = [Subtitles(folder, kind) for kind in KINDS if (folder := getattr(args, kind))]
     if writers and translator.reads_text:
-        sys.exit(f"error: {args.exp} translates text, which has no times; subtitles are made of recordings")
+        sys.exit(f"error: {args.exp} translates text, which has no times; subtitles need recordings")
     failed = False
     files = expand(args.files, translator.reads_text)
     for result in live_results(translator, files) if args.live else translator.translate(files):

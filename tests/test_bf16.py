@@ -101,15 +101,15 @@ def test_another_machine_goes_on_only_if_told_to(root, monkeypatch):
     train.main(asr(root, "moved"))
     machine(monkeypatch, False)
     train.main(asr(root, "moved"))  # finished: nothing to choose
-    refusal = r"begun with amp: bf16, and amp: auto is none on this machine.* --set amp=bf16 .* --set amp=none"
+    refusal = r"begun with amp: bf16, and amp: auto means none on this machine.* --set amp=bf16 .* --set amp=none"
     with pytest.raises(SystemExit, match=refusal):
         train.main(asr(root, "moved", "max_epoch=2"))
-    with pytest.raises(SystemExit, match=r"was trained with amp: bf16, which amp: none cannot change any more"):
+    with pytest.raises(SystemExit, match=r"was trained with amp: bf16, and is finished, so amp: none has no effect"):
         train.main(asr(root, "moved", "amp=none"))
     train.main(asr(root, "moved", "max_epoch=2", "amp=none"))
     assert run_json(root, "moved")["amp"] == ["bf16", "none"]
     machine(monkeypatch, True)
-    with pytest.raises(SystemExit, match="begun with amp: none, and amp: auto is bf16"):
+    with pytest.raises(SystemExit, match="begun with amp: none, and amp: auto means bf16"):
         train.main(asr(root, "moved", "max_epoch=3"))
 
 

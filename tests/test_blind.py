@@ -20,9 +20,9 @@ def test_it_passes_the_check_and_the_index(tmp_path: Path, capsys: pytest.Captur
     write_table(tmp_path / "blind/wav.scp", [("u", str(tmp_path / "a.wav"))])
     write_table(tmp_path / "blind/utt2spk", [("u", "u")])
     check.main([str(tmp_path / "blind")])
-    assert "in order; without a text it can be decoded, but not trained on or scored" in capsys.readouterr().err
+    assert "valid; without a text it can be decoded, but not trained on or scored" in capsys.readouterr().err
     text.main([str(tmp_path / "blind"), str(tmp_path / "dump")])
-    assert "nothing to index: it can be decoded only" in capsys.readouterr().err
+    assert "nothing to index: this set can only be decoded" in capsys.readouterr().err
 
 
 def test_nothing_of_it_is_scored(
@@ -48,7 +48,10 @@ def test_leaks_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert list(find_leaks(folders[2:], folders[:2])) == [(folders[2], "en", 2, 4)]
     check.main([*map(str, folders), "--training", *map(str, folders[:2])])
     said = capsys.readouterr().err
-    assert f"{folders[2]}/*.en: 2 of 4 sentences (50.0%) are in the training text of {folders[0]}, {folders[1]}" in said
+    assert (
+        f"{folders[2]}/*.en: 2 of 4 sentences (50.0%) are also in the training text of {folders[0]}, {folders[1]}"
+        in said
+    )
 
 
 def test_a_log_file_gets_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,7 @@ def good(tmp_path: Path) -> Path:
 def test_a_good_directory_passes(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(good, langs=["en", "de"]) == []
     main([str(good)])
-    assert "4 utterances, 0.0 h, wav.scp utt2spk text.de text.en: in order" in capsys.readouterr().err
+    assert "4 utterances, 0.0 h, wav.scp utt2spk text.de text.en: valid" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -126,7 +126,7 @@ def labelled(text: str, source: str = "the old dog sleeps", score: float = -0.5,
         (labelled(" "), "empty"),
         (labelled("der alte Hund der alte", cut=True), "cut"),
         (labelled("der alte Hund schläft", score=-1.6), "score: -1.60 is below -1.5"),
-        (labelled("ja"), "length: 0.13 characters for one of the transcript, 1.20 are usual"),
+        (labelled("ja"), "length: 0.13 characters for one of the transcript; 1.20 is usual"),
         (labelled("der Hund " * 20), "length"),
         (labelled("the old dog sleeps"), "language: it is in en (probability 1.00)"),
     ],
@@ -140,7 +140,7 @@ def test_lengths_are_judged_by_what_is_usual_in_the_set() -> None:
     short = [Label(str(i), 1, 1, "the old dog sleeps", "老狗睡觉", -0.5, False) for i in range(3)]
     assert LabelFilter(2.5, None, None, "zh").verdicts([*short, labelled("老狗睡在桌子下面老狗睡觉啊")])[2:] == [
         None,
-        "length: 0.87 characters for one of the transcript, 0.27 are usual",
+        "length: 0.87 characters for one of the transcript; 0.27 is usual",
     ]
 
 
@@ -189,8 +189,8 @@ def test_a_program_of_another_kind_translates(recipe: Path, tmp_path: Path) -> N
         ("head -n 1", (), r"--program head -n 1: 1 lines for 24, exit status 0 .*; give a program that writes a line"),
         ("false", (), r"--program false: 0 lines for 24, exit status 1"),
         ("no-such-program -u", (), r"--program no-such-program -u: cannot be run .*; install it, or give its path"),
-        ("cat", ("--tgt_lang", ""), r"it takes --src_lang and --tgt_lang, and no --nbest"),
-        ("cat", ("--nbest", "2"), r"it takes --src_lang and --tgt_lang, and no --nbest"),
+        ("cat", ("--tgt_lang", ""), r"it needs --src_lang and --tgt_lang, and takes no --nbest"),
+        ("cat", ("--nbest", "2"), r"it needs --src_lang and --tgt_lang, and takes no --nbest"),
     ],
 )
 def test_a_program_that_does_not_translate_is_said(

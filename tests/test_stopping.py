@@ -48,7 +48,7 @@ def test_ctrl_c_waits_for_a_save(recipe: Recipe) -> None:
     (recipe.folder / "may_end").touch()
     _, errors = runner.communicate(timeout=60)
     assert runner.returncode == 130 and (recipe.folder / "saved").exists()
-    assert "stopping, as soon as what is being saved is saved; Ctrl-C again kills" in errors
+    assert "stopping after the current save; a second Ctrl-C kills at once" in errors
 
 
 def test_a_second_ctrl_c_kills(recipe: Recipe) -> None:

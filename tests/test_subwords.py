@@ -228,7 +228,7 @@ def test_a_size_that_pruning_jumps_over_is_cut_from_above(tmp_path: Path, monkey
     ("options", "message"),
     [
         (["--vocab_size", "15"], r"15 tokens cannot hold every character; take --vocab_size (\d+) or more"),
-        (["--vocab_size", "5"], "--vocab_size 5 has no room beside 6 special tokens"),
+        (["--vocab_size", "5"], "--vocab_size 5 is too small: 6 tokens are special"),
         ([], "unigram sub-words need a --vocab_size"),
         (["--vocab_size", "30", "--langs", "fr"], r"no text.fr in .*data; is --langs right\?"),
     ],

@@ -230,12 +230,12 @@ def test_links_are_renewed_and_experiments_never_removed(tmp_path):
         sweep.link(tmp_path / "exp/sweep/x/a", tmp_path / "exp/a")
     assert os.readlink(tmp_path / "exp/sweep/x/a") == "../../a"
     (tmp_path / "exp/sweep/x/b").mkdir()
-    with pytest.raises(SweepError, match=r"b was made when it differed from .*a; move or delete it"):
+    with pytest.raises(SweepError, match=r"b has its own files, from when it differed from .*a; move or delete it"):
         sweep.link(tmp_path / "exp/sweep/x/b", tmp_path / "exp/a")
 
 
 def test_a_failing_command_ends_the_sweep():
-    with pytest.raises(SystemExit, match=r"sweep: train failed; when mended, give the same command again"):
+    with pytest.raises(SystemExit, match=r"sweep: train failed; fix the cause, then repeat the command"):
         sweep.run(Command(7, "", ("false",), "train"))
 
 

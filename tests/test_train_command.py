@@ -74,14 +74,14 @@ def test_it_does_not_matter_which_file_said_what(root, capfd):
 
 def test_other_settings_are_refused(root):
     with pytest.raises(
-        SystemExit, match=r"trained from something else: optim_conf.lr: 0.01 before, 0.02 now\. To train"
+        SystemExit, match=r"trained with other data or settings: optim_conf.lr: 0.01 before, 0.02 now\. To train"
     ):
         train.main(arguments(root, "asr", "--set", "seed=3", "optim_conf.lr=0.02"))
 
 
 def test_fewer_epochs_than_are_trained_are_refused(root):
     """Or the configuration would say less than what the model has seen."""
-    with pytest.raises(SystemExit, match=r"exp/asr has 4 trained epochs, and max_epoch is 3 now\..* say max_epoch: 4"):
+    with pytest.raises(SystemExit, match=r"exp/asr has 4 trained epochs, and max_epoch is now 3\..* set max_epoch: 4"):
         train.main(arguments(root, "asr", "--set", "seed=3", "optim_conf.lr=1e-2", "max_epoch=3"))
 
 

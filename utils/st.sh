@@ -20,23 +20,23 @@ train_set=train      # Folder under data/ to train on.
 valid_set=dev        # Folder under data/ to validate on.
 test_sets="test"     # Folders under data/ to decode and score.
 mt_train_set=        # Folder under data/ with text to train MT on; empty means the training set with its augmented copies.
-corpus=              # Folder of the unpacked corpus, where the recipe reads one; relative to the recipe's folder.
+corpus=              # Folder of the unpacked corpus, if the recipe needs one; relative to the recipe's folder.
 data_args=           # More arguments for local/data.py.
 by_pair=false        # Keep each language pair's data, features and systems apart, in folders such as data/en-de.
 resample=false       # Resample audio that is not at 16 kHz, instead of refusing it.
 augment=             # Augmented copies of the training set, such as "speed:0.9,1.1"; empty means none.
-vocab_size=4000      # Sub-words of a vocabulary; char takes every character.
-joint_vocab_size=    # Sub-words of the vocabulary of both languages together; empty means vocab_size.
-subword_sets=        # Sets from whose text sub-words are learned; empty means train_set and mt_train_set.
-subword_type=unigram # unigram, bpe or char.
-joint_subword_type=  # Of the vocabulary of both languages together; empty means subword_type.
-seeds=               # Seeds to train with, such as "1 2 3": the first in the folder of the experiments, seed N in seedN/.
-once=                # Of these systems, those trained with the first seed only; the other seeds start from them.
+vocab_size=4000      # Size of a sub-word vocabulary; type char ignores it and takes every character.
+joint_vocab_size=    # Size of the vocabulary that both languages share; empty means vocab_size.
+subword_sets=        # Sets whose text the sub-words are learned from; empty means train_set and mt_train_set.
+subword_type=unigram # Type of the sub-words: unigram, bpe or char.
+joint_subword_type=  # Type of the vocabulary that both languages share; empty means subword_type.
+seeds=               # Seeds to train with, such as "1 2 3". The first is in the folder of the experiments, seed N in its seedN/.
+once=                # Systems to train with the first seed only; the other seeds take these and start from them.
 vary=                # Train, decode and score one system for each value of an option, such as "model_conf.wait_k=0,1,3".
 set=                 # Values to change in every config, such as "max_epoch=2 seed=1".
-decode=              # Options of decoding, such as "beam=2 dtype=bf16"; empty means those of the configurations.
-bleu_tokenize=       # sacreBLEU's tokenizer: 13a, zh, ja-mecab or char; empty means that of the language.
-script=run.sh        # The recipe's own script, which says how to resume; for one of another name.
+decode=              # Decoding options, such as "beam=2 dtype=bf16"; empty means those of the configurations.
+bleu_tokenize=       # sacreBLEU tokenizer: 13a, zh, ja-mecab or char; empty chooses it by the language.
+script=run.sh        # Name of the recipe's script; a message that tells you how to resume shows it.
 score_args=          # Arguments for scoring, such as "--lowercase --remove_punctuation" for WER.
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -25,7 +25,7 @@ stage() {
     wait "$_child" || status=$?
     _child=
     if [ "$status" -ne 0 ]; then
-        log "stage $number ($name) failed; when mended, resume with: $(_resume "$number")"
+        log "stage $number ($name) failed; fix the cause, then resume with: $(_resume "$number")"
         exit "$status"
     fi
     note_time "$name" $((SECONDS - start))
@@ -52,7 +52,7 @@ _resume() {
 _stop() {
     trap _kill INT TERM HUP
     if [ -n "$_child" ]; then
-        log "stopping, as soon as what is being saved is saved; Ctrl-C again kills"
+        log "stopping after the current save; a second Ctrl-C kills at once"
         kill -INT -- "-$_child" 2> /dev/null || true # lets it save, and cancel its Slurm jobs
         while kill -0 "$_child" 2> /dev/null; do sleep 0.1; done
     fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# IWSLT16 German-English, TED talks as text, also as it comes in: ./run.sh --corpus DIR, and --src_lang en --tgt_lang de.
+# IWSLT16 German-English, TED talks as text, also simultaneous: ./run.sh --corpus DIR, and --src_lang en --tgt_lang de.
 set -euo pipefail
 cd "$(dirname "$0")"
 exec ../../utils/st.sh \

@@ -4,14 +4,14 @@ set -euo pipefail
 set -f # a list of names is split into words below, and only that
 
 # shellcheck disable=SC2034 # some are options.sh's alone
-papers=       # Such as "mutual transfer"; empty means all five. There are also interactive_zh, interactive_ja, variants, long and sweeps.
+papers=       # Papers to run, such as "mutual transfer"; empty means all five. More choices: interactive_zh, interactive_ja, variants, long and sweeps.
 seeds=        # Seeds to train with, such as "1 2 3"; empty means that of the configurations.
 exp=exp       # Folder of the experiments.
 set=          # Values to change in every config, such as "max_epoch=1".
 data_args=    # Arguments for local/data.py, such as "--size tiny".
 nj=2          # Parallel CPU jobs.
 ngpu=0        # GPUs to train with; 0 means the CPU.
-more=         # More options of run.sh, such as "--executor slurm --decode beam=2"; they count most.
+more=         # More options of run.sh, such as "--executor slurm --decode beam=2"; they override all others.
 dry_run=false # Print the commands without running them.
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Multi30k, captions of pictures: text, also as it comes in. ./run.sh --corpus DIR, and --src_lang de --tgt_lang en.
+# Multi30k, captions of pictures as text, also simultaneous. ./run.sh --corpus DIR, and --src_lang de --tgt_lang en.
 set -euo pipefail
 cd "$(dirname "$0")"
 exec ../../utils/st.sh \

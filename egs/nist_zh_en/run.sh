@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# NIST Chinese-English, four references, also as it comes in: ./run.sh --corpus DIR.
+# NIST Chinese-English, text with four references, also simultaneous: ./run.sh --corpus DIR.
 set -euo pipefail
 cd "$(dirname "$0")"
 exec ../../utils/st.sh \

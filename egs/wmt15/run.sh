@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# WMT15 German-English, text, also as it comes in: ./run.sh --corpus DIR, and --src_lang en --tgt_lang de.
+# WMT15 German-English, text, also simultaneous: ./run.sh --corpus DIR, and --src_lang en --tgt_lang de.
 set -euo pipefail
 cd "$(dirname "$0")"
 exec ../../utils/st.sh \

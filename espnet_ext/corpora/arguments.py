@@ -1,4 +1,4 @@
-"""The options of `local/data.py` where a recipe has text of two languages."""
+"""The options of `local/data.py` in recipes with text of two languages."""
 
 import argparse
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ def text_parser(description: str | None, languages: Sequence[str], src: str, tgt
 
 def add_text_sets(parser: argparse.ArgumentParser, sets: Sequence[str]) -> None:
     """Which sets to write; and --nj, which st.sh gives to every recipe."""
-    parser.add_argument("--sets", nargs="*", default=sets, help=f"sets beside train ({' '.join(sets)})")
-    parser.add_argument("--nj", type=int, default=1, help="not used: there is no audio to look at")
+    parser.add_argument("--sets", nargs="*", default=sets, help=f"sets to prepare beside train ({' '.join(sets)})")
+    parser.add_argument("--nj", type=int, default=1, help="not used: there is no audio")
 
 
 def two_languages(args: argparse.Namespace) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Write a data directory with changed copies of its utterances beside the originals."""
+"""Write a data directory with the utterances of another and changed copies of them."""
 
 import argparse
 from collections.abc import Iterable
@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="EFFECT",
         help="speed:FACTOR,... (a copy for each); speed_range:LOW,HIGH, tempo:LOW,HIGH, echo (one copy with all)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="decides the strength of each effect (1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the strength of each effect (1)")
     parser.add_argument("--rate", type=int, default=16000, help="sampling rate of the copies (16000)")
     parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
     parser.add_argument("--executor", choices=EXECUTORS, default="local", help="where jobs run (local)")

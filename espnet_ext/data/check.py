@@ -1,4 +1,4 @@
-"""Refuse data directories that break their contract: says in which line, what was found and what to do."""
+"""Check data directories: an error names the file and line, what was found and what to do."""
 
 import argparse
 import sys
@@ -109,7 +109,7 @@ def _segment_fault(fields: list[str], recordings: set[str], infos: dict[str, Fin
 
 
 def _pass(folder: Path, stamp: Stamp) -> None:
-    """Record and say that a directory is in order."""
+    """Record and say that a directory is valid."""
     names = [path.name for path in read_datadir.tables(folder)]
     found = about.refresh(folder)  # its user may have mended a table
     hours = round(found.hours, 2)
@@ -117,7 +117,7 @@ def _pass(folder: Path, stamp: Stamp) -> None:
         write_json(folder / CHECKED, {"utterances": found.utterances, "hours": hours, "files": names})
     length = f"{hours} h, " if found.reads == "speech" else "text only, "
     blind = "" if found.texts else "; without a text it can be decoded, but not trained on or scored"
-    print(f"{folder}: {found.utterances} utterances, {length}{' '.join(names)}: in order{blind}", file=sys.stderr)
+    print(f"{folder}: {found.utterances} utterances, {length}{' '.join(names)}: valid{blind}", file=sys.stderr)
 
 
 def _refuse(folder: Path, problems: list[Problem]) -> None:
@@ -138,11 +138,13 @@ def _refuse(folder: Path, problems: list[Problem]) -> None:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m espnet_ext.data.check", description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="data directory")
-    parser.add_argument("--rate", type=int, default=16000, help="the sampling rate that all audio must have (16000)")
-    parser.add_argument("--resample", action="store_true", help="allow any rate: features resample")
+    parser.add_argument("--rate", type=int, default=16000, help="sampling rate that all audio must have (16000)")
+    parser.add_argument("--resample", action="store_true", help="allow any rate: stage 4 resamples")
     parser.add_argument("--langs", nargs="*", default=[], help="languages that must have a text")
     parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
-    parser.add_argument("--training", nargs="*", type=Path, default=[], help="those to look for others' sentences in")
+    parser.add_argument(
+        "--training", nargs="*", type=Path, default=[], help="training sets; counts their sentences in the other sets"
+    )
     options = parser.parse_args(arguments)
     with one_line_errors("check", JobError, ValueError):
         refused = [folder for folder in options.folders if not _is_in_order(folder, options)]
@@ -152,7 +154,7 @@ def main(arguments: list[str] | None = None) -> None:
     for folder, lang, found, total in find_leaks(sets, options.training) if options.training else ():
         names = ", ".join(map(str, options.training))
         share = f"{found} of {total} sentences ({found / total:.1%})"
-        print(f"{folder}/*.{lang}: {share} are in the training text of {names} too", file=sys.stderr)
+        print(f"{folder}/*.{lang}: {share} are also in the training text of {names}", file=sys.stderr)
 
 
 def _is_in_order(folder: Path, options: argparse.Namespace) -> bool:

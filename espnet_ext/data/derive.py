@@ -5,8 +5,8 @@
       train_fast:  {how: augment, from: train, with: ["speed:0.9,1.1"]}
       train_mt:    {how: pseudo_label, from: train_fast, exp: [mt], nbest: 2}
 
-Each is a data directory with its features and text index. Those that no task names, and those that they are not made
-from, are not made; where there are none, nothing happens.
+Each is a data directory with its features and text index. Only sets that a task names, and the sets that those are
+made from, are made.
 """
 
 import argparse

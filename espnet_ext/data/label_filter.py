@@ -40,7 +40,7 @@ class LabelFilter:
         for label in labels:
             verdict = self.judge(label, usual)
             if verdict is None and (label.utterance, label.text) in seen:
-                verdict = "double: another label of the utterance says the same"
+                verdict = "double: another label of the utterance is the same"
             if verdict is None:
                 seen.add((label.utterance, label.text))
             found.append(verdict)
@@ -56,7 +56,7 @@ class LabelFilter:
             return f"score: {label.score:.2f} is below {self.min_score:g}"
         ratio = letters(label.text) / max(1, letters(label.source))
         if self.most_off is not None and not usual / self.most_off <= ratio <= usual * self.most_off:
-            return f"length: {ratio:.2f} characters for one of the transcript, {usual:.2f} are usual"
+            return f"length: {ratio:.2f} characters for one of the transcript; {usual:.2f} is usual"
         if self.languages is not None:
             probable = self.languages.posterior(label.text)
             best = max(probable, key=lambda lang: probable[lang])

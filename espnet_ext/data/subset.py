@@ -1,6 +1,6 @@
-"""Write a part of a set: `python -m espnet_ext.data.subset data/train data/train_10 --share 0.1`.
+"""Write a random part of a set: `python -m espnet_ext.data.subset data/train data/train_10 --share 0.1`.
 
-Which utterances are in it depends on their ids and the seed alone: a smaller part of a set lies in the larger ones.
+The choice depends only on the utterances' ids and the seed, so a larger part of a set contains the smaller ones.
 """
 
 import argparse
@@ -54,11 +54,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m espnet_ext.data.subset", description=__doc__)
     parser.add_argument("data", type=Path, help="data directory")
     parser.add_argument("output", type=Path, help="data directory to write")
-    parser.add_argument("--utterances", type=at_least_one, help="at most so many")
-    parser.add_argument("--share", type=not_negative, help="at most this share of those allowed, such as 0.1")
-    parser.add_argument("--hours", type=not_negative, help="the fewest that are as long as this")
-    parser.add_argument("--without", type=Path, nargs="+", default=[], help="sets whose texts may not occur in it")
-    parser.add_argument("--seed", type=int, default=1, help="of the draw (1)")
+    parser.add_argument("--utterances", type=at_least_one, help="most utterances to choose")
+    parser.add_argument("--share", type=not_negative, help="largest share of the allowed utterances, such as 0.1")
+    parser.add_argument("--hours", type=not_negative, help="choose the fewest utterances that reach these hours")
+    parser.add_argument("--without", type=Path, nargs="+", default=[], help="leave out texts that occur in these sets")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random choice (1)")
     parser.add_argument("--nj", type=at_least_one, default=1, help="parallel jobs (1)")
     parser.add_argument("--executor", choices=EXECUTORS, default="local", help="not used: there is little to do")
     return parser

@@ -120,9 +120,9 @@ def train(
     lines = [_spaced(line) for line in lines]
     specials = [f"<{task}_{lang}>" for lang in langs for task in TASKS]
     if size is None and type != "char":
-        raise ValueError(f"{type} sub-words need a --vocab_size; only char can do without (it takes every character)")
+        raise ValueError(f"{type} sub-words need a --vocab_size; only char works without (it takes every character)")
     if size is not None and size <= len(specials) + 3:
-        raise ValueError(f"{folder}: --vocab_size {size} has no room beside {len(specials) + 3} special tokens")
+        raise ValueError(f"{folder}: --vocab_size {size} is too small: {len(specials) + 3} tokens are special")
 
     def fit(size: int) -> bytes:
         model = io.BytesIO()
@@ -259,17 +259,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m espnet_ext.data.subwords", description=__doc__)
     parser.add_argument("folder", type=Path, help="each model goes to FOLDER/<languages joined by ->")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="data directories with text.<lang>")
-    parser.add_argument("--extra_data", type=Path, nargs="*", default=[], help="more of them, such as text-only data")
-    parser.add_argument("--langs", nargs="+", required=True, help="languages; each gets a model of its own")
-    parser.add_argument("--joint", action="store_true", help="make one model over all languages too")
+    parser.add_argument(
+        "--extra_data", type=Path, nargs="*", default=[], help="more data directories, such as text only"
+    )
+    parser.add_argument("--langs", nargs="+", required=True, help="languages; each gets its own model")
+    parser.add_argument("--joint", action="store_true", help="also make one model for all languages")
     parser.add_argument(
         "--universal", nargs="*", default=[], metavar="LANGS:SETS", help="vocabularies of tasks: de,en:train,mt_train"
     )
-    parser.add_argument("--vocab_size", type=int, help="tokens, special ones included (char: all characters)")
+    parser.add_argument("--vocab_size", type=int, help="tokens, special ones included; char needs none")
     parser.add_argument("--joint_vocab_size", type=int, help="tokens of the joint model, if not VOCAB_SIZE")
     parser.add_argument("--type", choices=TYPES, default="unigram")
-    parser.add_argument("--joint_type", choices=TYPES, help="of the joint model, if not TYPE")
-    parser.add_argument("--character_coverage", type=float, default=1.0, help="share of the text not to be <unk>")
+    parser.add_argument("--joint_type", choices=TYPES, help="type of the joint model, if not TYPE")
+    parser.add_argument("--character_coverage", type=float, default=1.0, help="share of characters with a token")
     args = parser.parse_args(arguments)
     universal = [words.partition(":") for words in args.universal]
     groups = [[lang] for lang in dict.fromkeys(args.langs)]

@@ -1,4 +1,4 @@
-"""Text and token ids in files by position: millions of lines open at once and cost a worker next to nothing."""
+"""Text index: text and token ids in files that open at once and are read by position, also with millions of lines."""
 
 import argparse
 import fcntl
@@ -227,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tables = read_datadir.texts(args.data)
     if not tables and (args.data / "wav.scp").exists():
         about.hand_on(args.data, args.dump)
-        print(f"{args.data}: no text.<lang> here, nothing to index: it can be decoded only", file=sys.stderr)
+        print(f"{args.data}: no text.<lang> here, so nothing to index: this set can only be decoded", file=sys.stderr)
         return
     if not tables:
         sys.exit(f"error: {args.data}: no text.<lang> here; nothing to index")

@@ -18,15 +18,15 @@ class SearchOptions:
     """Options of the `decode:` section of a system's YAML; docs/search.md has the equations."""
 
     beam: int = option(5, "hypotheses kept per utterance; 1 is greedy search")
-    nbest: int = option(1, "hypotheses given per utterance")
+    nbest: int = option(1, "hypotheses written per utterance")
     penalty: float = option(0.0, "added to the score for every token, the end included")
     length_norm: float = option(0.0, "hypotheses are ranked by score / length ** length_norm")
-    min_ratio: float = option(0.0, "least tokens per memory frame")
-    max_ratio: float = option(0.0, "most tokens per memory frame; 0: one, and end detection; -N: N tokens")
+    min_ratio: float = option(0.0, "fewest tokens per frame of encoder output")
+    max_ratio: float = option(0.0, "most tokens per frame of encoder output; 0: one, and end detection; -N: N tokens")
     max_extra: int = option(0, "tokens allowed beyond max_ratio")
-    max_length: int = option(0, "most tokens whatever the ratio says; 0: no such limit")
+    max_length: int = option(0, "most tokens, whatever max_ratio is; 0: no such limit")
     ctc_weight: float = option(0.0, "share of the CTC prefix score")
-    pairing: str = option("rank", "of two streams in step: rank (like ranks see each other) or sum (pairs are scored)")
+    pairing: str = option("rank", "for two streams in step: rank (equal ranks see each other), sum (pairs are scored)")
 
     def __post_init__(self) -> None:
         for name, ok, need in (

@@ -29,9 +29,9 @@ class TextAgent(TextToTextAgent):
     def add_args(parser: ArgumentParser) -> None:
         parser.add_argument("--exp", required=True, help="folder or pack of a text translator or simultaneous system")
         parser.add_argument(
-            "--rule", choices=NAMES, help=f"when to write; default: as the system says, or {DEFAULT_RULE}"
+            "--rule", choices=NAMES, help=f"when to write; default: the system's rule, or {DEFAULT_RULE}"
         )
-        parser.add_argument("--reuse", choices=REUSE, help="states not computed anew; default: as the system says")
+        parser.add_argument("--reuse", choices=REUSE, help="states to keep, not recompute; default: the system's")
         parser.add_argument(
             "--set", type=pair, nargs="+", default=[], metavar="NAME=VALUE", help="options of the rule, as d=4"
         )

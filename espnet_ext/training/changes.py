@@ -22,8 +22,8 @@ def refuse_changes(exp: Path, settings: dict[str, Any], amp: str) -> None:
         return
     if before is None:
         raise TrainError(
-            f"{exp / 'run.json'} does not say what {trained[0].name} was trained from: put that file back, or, to "
-            "train anew, move or delete the folder."
+            f"{exp / 'run.json'} does not say what {trained[0].name} was trained from: put that file back. To train "
+            "again from the beginning, move or delete the folder."
         )
     old, new = (
         flat({**s, "config": {k: v for k, v in s["config"].items() if k not in HARMLESS}}) for s in (before, settings)
@@ -33,15 +33,15 @@ def refuse_changes(exp: Path, settings: dict[str, Any], amp: str) -> None:
         shown = [describe_change(name, old.get(name), new.get(name)) for name in changed[:SHOWN]]
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise TrainError(
-            f"{exp} was trained from something else: {'; '.join(shown)}{more}. "
-            "To train anew, move or delete that folder; to keep both, give another --exp."
+            f"{exp} was trained with other data or settings: {'; '.join(shown)}{more}. "
+            "To train again from the beginning, move or delete that folder; to keep both, give another --exp."
         )
     epochs = len(read_history(exp / "history.jsonl")) if (exp / "history.jsonl").exists() else 0
     most = settings["config"].get("max_epoch")
     if most is not None and epochs > most:
         raise TrainError(
-            f"{exp} has {epochs} trained epochs, and max_epoch is {most} now. To train so few anew, move or delete "
-            f"that folder; to keep what is there, say max_epoch: {epochs}."
+            f"{exp} has {epochs} trained epochs, and max_epoch is now {most}. To train only {most}, move or delete "
+            f"that folder; to keep what is there, set max_epoch: {epochs}."
         )
     begun = read_run(exp).get("amp") or [before["config"].get("amp", "none")]
     refuse_other_amp(exp, begun[-1], settings["config"].get("amp", "auto"), amp, epochs == most)
@@ -53,13 +53,13 @@ def refuse_other_amp(exp: Path, begun: str, wish: str, amp: str, is_over: bool) 
         return
     if is_over:
         raise TrainError(
-            f"{exp} was trained with amp: {begun}, which amp: {amp} cannot change any more. Say --set amp={begun} to "
-            "keep it; to train anew, move or delete that folder."
+            f"{exp} was trained with amp: {begun}, and is finished, so amp: {amp} has no effect. Give --set "
+            f"amp={begun} to keep it; to train again from the beginning, move or delete that folder."
         )
     if wish == "auto":
         raise TrainError(
-            f"{exp} was begun with amp: {begun}, and amp: auto is {amp} on this machine. Say --set amp={begun} to go "
-            f"on as it was begun, or --set amp={amp} to change it from here on."
+            f"{exp} was begun with amp: {begun}, and amp: auto means {amp} on this machine. Give --set amp={begun} to "
+            f"resume as before, or --set amp={amp} to change it from here on."
         )
 
 

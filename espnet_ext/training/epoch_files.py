@@ -47,7 +47,7 @@ def write_model(options: TrainOptions, position: Position, complete: Callable[[S
         state = average_states([options.folder / f"{epoch}epoch.pth" for epoch in best])
     except (DamagedError, FileNotFoundError) as error:
         raise TrainError(
-            f"{error}; model.pth is the mean of the best epochs: move {options.folder} away to train anew"
+            f"{error}; model.pth is the mean of the best epochs: move {options.folder} away to train again"
         ) from error
     save(options.folder / "model.pth", complete(state), "The epochs' models and the checkpoint are whole.")
     phase, key, _ = options.criterion

@@ -70,7 +70,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise TrainError(f"{path}: damaged ({error}); put that file back, or move the folder to train anew") from error
+        raise TrainError(f"{path}: damaged ({error}); put it back, or move the folder away to train again") from error
 
 
 def update_run(folder: Path, **values: Any) -> None:

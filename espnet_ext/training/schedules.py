@@ -57,6 +57,6 @@ def oddities(scheduler: Any, updates: int, last_rate: float | None) -> Iterator[
     if rate > 2 * last_rate and rate > peak / 100:
         yield (
             f"WARNING: with more epochs the learning rate goes up again, from {last_rate:.1e} to {rate:.1e} "
-            f"({rate / peak:.0%} of its peak), so this is not what a training of so many epochs would have been; "
-            "for that, train anew in another folder"
+            f"({rate / peak:.0%} of its peak), so this differs from a training that had this max_epoch "
+            "from the start; for that, train in another folder"
         )

@@ -135,7 +135,7 @@ class Loop:
         except Interrupted:
             if self.rank == 0 and self.position.history:
                 plot_curves(self.options.folder, self.position.history, self.options.tasks)
-            say(f"stopped by signal {stop.number} at {self.checkpoint.saved}; all saved, the same command goes on")
+            say(f"stopped by signal {stop.number} at {self.checkpoint.saved}; all is saved; the same command resumes")
             raise SystemExit(128 + (stop.number or 0)) from None
         if self.rank == 0:
             epoch_files.write_model(self.options, self.position, self._completed)

@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--tgt_lang", help="not used: the sets say their languages")
     parser.add_argument("--langs", nargs="+", choices=SOURCES, default=list(SOURCES), help="languages to prepare (all)")
     parser.add_argument("--without", nargs="+", default=[], help="sets of WMT to do without, such as test2006")
-    parser.add_argument("--nj", type=at_least_one, default=1, help="not used: there is no audio to look at")
+    parser.add_argument("--nj", type=at_least_one, default=1, help="not used: there is no audio")
     args = parser.parse_args()
     try:
         for lang in args.langs:
