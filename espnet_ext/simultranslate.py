@@ -59,7 +59,7 @@ def follow_text(live: Any, typed: Iterable[Step], view: Any) -> None:
             begun = time.perf_counter()
             growing.read_on(step.read, step.last)
             if len(growing.source) > MOST_TOKENS:
-                raise ValueError(f"a line has over {MOST_TOKENS} tokens; give a sentence a line")
+                raise ValueError(f"a line has over {MOST_TOKENS} tokens; write one sentence per line")
             lateness.computing += time.perf_counter() - begun
             lateness.add(len(growing.units), count_units(step.read, unit))
         view.show(step.shown, growing, lateness)

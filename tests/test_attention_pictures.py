@@ -155,7 +155,7 @@ def open_dump(root) -> SpeechTextData:
 
 def test_an_utterance_of_which_nothing_was_written_is_named(root, capsys):
     assert attention_pictures(root / "exp", "e2e", "test", root / "dump", ["utt1"]) == {}  # too short to hold a word
-    assert "exp/e2e: wrote nothing of utt1, so no attention is drawn" in capsys.readouterr().err
+    assert "exp/e2e: wrote nothing for utt1, so no attention is drawn" in capsys.readouterr().err
 
 
 def test_unknown_utterance_is_named(root):

@@ -16,7 +16,7 @@ from tests.support.tiny_train import PARTS, write_config
 
 WRONG = [
     ("max_epoch=[", "not YAML: expected the node content"),
-    ("max_epoch={a: 1, a: 2}", "not YAML: a stands there twice"),
+    ("max_epoch={a: 1, a: 2}", "not YAML: a is given twice"),
     ("max_epoch=abc", 'max_epoch: "abc"; expected a whole number'),
     ("max_epoch=2.5", "max_epoch: 2.5; expected a whole number"),
     ("max_epoch=true", "max_epoch: true; expected a whole number"),
@@ -37,11 +37,11 @@ WRONG = [
     ("amp=bf32", 'amp: "bf32"; expected one of auto, none, bf16, fp16'),
     ("log_level=loud", "expected one of ERROR, WARNING"),
     ("batch_type=numel", "batch_type: an option of ESPnet that this training loop does not read; take it out"),
-    ("use_amp=true", "does not read; say amp: auto"),
+    ("use_amp=true", "does not read; set amp: auto"),
     ("dry_run=true", "dry_run: an option of ESPnet that this training loop does not read"),
-    ("output_dir=x", "output_dir: the command line says this, by exp; take it out"),
-    ("train_dump=x", "train_dump: the command line says this, by --train or --text_train"),
-    ("token_list=[a]", "token_list: the command line says this, by --subwords"),
+    ("output_dir=x", "output_dir: the command line sets this by exp; take it out"),
+    ("train_dump=x", "train_dump: the command line sets this by --train or --text_train"),
+    ("token_list=[a]", "token_list: the command line sets this by --subwords"),
     ("from=base", "unknown option 'from'"),
     ("=3", "unknown option ''"),
     ("model=e3e", 'model: "e3e"; expected one of asr, '),
@@ -51,24 +51,24 @@ WRONG = [
     ("model_conf.wait_k=3", "model_conf: unknown option 'wait_k' of model e2e; choose from asr_ctc_weight"),
     ("encoder=lstm", 'encoder: "lstm"; expected one of transformer, conformer'),
     ("encoder_conf=3", "encoder_conf: 3; expected a section"),
-    ("encoder_conf.attention_heads=5", "5 does not go with the rest: `assert n_feat % n_head == 0` fails; 2 does"),
+    ("encoder_conf.attention_heads=5", "5 does not fit the rest: `assert n_feat % n_head == 0` fails; 2 does"),
     ("encoder_conf.attention_heads=0", "encoder_conf.attention_heads: 0; expected at least 1"),
     ("encoder_conf.dropout_rate=1.5", "probability has to be between 0 and 1, but got 1.5; its default does"),
     ("encoder_conf.dropout_rate=high", 'encoder_conf.dropout_rate: "high"; expected a number'),
     ("encoder_conf.input_layer=conv3d", 'unknown input_layer: conv3d; "conv2d" does'),
-    ("encoder_conf.input_layer=embed", 'input_layer: "embed" does not go with the rest'),
+    ("encoder_conf.input_layer=embed", 'input_layer: "embed" does not fit the rest'),
     ("decoder_conf.attention_heads=5", "width 32 cannot be divided among 5 heads"),
-    ("input_size=40", "input_size: 40 does not go with the rest"),
+    ("input_size=40", "input_size: 40 does not fit the rest"),
     ("specaug=mask", 'specaug: "mask"; expected specaug or null'),
     ("optim=adamm", 'optim: "adamm"; expected one of adam, adamw'),
-    ("optim=lbfgs", 'optim: "lbfgs" does not go with the rest'),
+    ("optim=lbfgs", 'optim: "lbfgs" does not fit the rest'),
     ("optim_conf.lr=abc", 'optim_conf.lr: "abc"; expected a number'),
     ("optim_conf.lr=-1", "optim_conf.lr: -1; expected at least 0"),
     ("optim_conf.lr=.nan", "optim_conf.lr: NaN; expected a number"),
     ("optim_conf.betas=[0.9]", "optim_conf.betas: [0.9]; expected a list [a number"),
     ("optim_conf.betas=[0.9, 1.5]", "Invalid beta parameter at index 1: 1.5; its default does"),
     ("scheduler_conf.warmup_steps=x", 'scheduler_conf.warmup_steps: "x"; expected a whole number'),
-    ("keep_nbest_models=[]", "keep_nbest_models: [] does not go with the rest"),
+    ("keep_nbest_models=[]", "keep_nbest_models: [] does not fit the rest"),
     ("best_model_criterion=acc", "expected a list, each a list [train or valid, a text, min or max]"),
     ("best_model_criterion=[[test, acc, max]]", "expected a list, each a list [train or valid,"),
     ("best_model_criterion=[[valid, accuracy, max]]", "valid accuracy: no such value; choose from loss, loss_st, acc"),
@@ -99,7 +99,7 @@ def test_a_wrong_value_is_one_line(tmp_path: Path, change: str, message: str) ->
 def test_what_only_some_epochs_report_is_no_criterion(tmp_path: Path) -> None:
     path = write_config(tmp_path / "e2e.yaml", best_model_criterion=[["valid", "bleu_st", "max"]])
     check_config(read_config(path))
-    with pytest.raises(TrainError, match="valid bleu_st is there every 3 epochs only; say greedy_every: 1"):
+    with pytest.raises(TrainError, match="valid bleu_st exists only every 3 epochs; set greedy_every: 1"):
         check_config(read_config(path, ["greedy_every=3"]))
     asr = write_config(tmp_path / "asr.yaml", best_model_criterion=[["valid", "wer_asr", "min"]])
     check_config(read_config(asr), "en")
@@ -116,7 +116,7 @@ def test_the_option_of_another_class_is_named_with_its_class(tmp_path: Path) -> 
 def test_a_fault_in_a_file_has_its_line(tmp_path: Path) -> None:
     for content, message in [
         ("model: e2e\nmax_epoch: [1\nseed: 2\n", "e2e.yaml, line 3: not YAML: "),
-        ("seed: 1\nmodel: e2e\nseed: 2\n", "e2e.yaml, line 3: not YAML: seed stands there twice"),
+        ("seed: 1\nmodel: e2e\nseed: 2\n", "e2e.yaml, line 3: not YAML: seed is given twice"),
     ]:
         (tmp_path / "e2e.yaml").write_text(content)
         with pytest.raises(TrainError, match=message):

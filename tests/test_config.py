@@ -63,9 +63,9 @@ def test_a_file_without_from_stands_for_itself(tmp_path: Path) -> None:
     ("own", "base", "message"),
     [
         ("from: asr", BASE, "asr.yaml: no such file"),
-        ("from: e2e", BASE, "e2e.yaml: from: e2e: it is laid over this file itself; choose another, such as base"),
+        ("from: e2e", BASE, "e2e.yaml: from: e2e: that file is made from this one; choose another, such as base"),
         ("from: base", None, "base.yaml: no such file"),
-        ("from: base", "from: base", "base.yaml: `from:` stands in systems only"),
+        ("from: base", "from: base", "base.yaml: `from:` is only for systems"),
         ("from: base", "max_epoch", "base.yaml: expected `option: value` lines, found str"),
     ],
 )
@@ -83,12 +83,12 @@ def test_a_system_is_what_differs_from_another(tmp_path: Path) -> None:
     assert "max_epoch" not in config.values
     assert config.source("optim_conf", "betas") == str(tmp_path / "joint.yaml")
     (tmp_path / "joint.yaml").write_text("from: e2e", encoding="utf-8")
-    with pytest.raises(TrainError, match=r"joint.yaml: from: e2e: it is laid over this file itself"):
+    with pytest.raises(TrainError, match=r"joint.yaml: from: e2e: that file is made from this one"):
         read_config(path)
 
 
 def test_the_base_is_no_system(tmp_path: Path) -> None:
-    with pytest.raises(TrainError, match=r"base\.yaml is what the systems beside it share, and not a system"):
+    with pytest.raises(TrainError, match=r"base\.yaml holds what the systems beside it share and is not a system"):
         read_config(write(tmp_path, "from: base").with_name("base.yaml"))
 
 

@@ -208,5 +208,5 @@ def test_a_point_of_an_earlier_training_is_left_out(
         write_json(point / "test/decode.json", decode | {"weights": {"model.pth": mark(Path("exp/first.pth"))}})
         score.main([*COMMON, "--samples", "10"])
         assert [p["value"] for p in read_curves(where(tmp_path), "test")["mt"]["curves"][1]["points"]] == values
-    said = f"left out: {point}/test was decoded by other weights than {point}/model.pth: decode it again"
+    said = f"left out: {point}/test was decoded with other weights than {point}/model.pth: decode it again"
     assert said in capsys.readouterr().err

@@ -93,7 +93,7 @@ def test_a_frozen_part_that_comes_from_nowhere_is_warned_of(exp):
     model = system(encoder=encoder(), decoder=torch.nn.Linear(3, 5))
     model.decoder.requires_grad_(False)
     *_, said = init_parts(model, {"encoder": "asr"}, exp)
-    assert said == "WARNING: decoder does not learn and `init:` takes it from nowhere, so parts of it stay random"
+    assert said == "WARNING: decoder is frozen and `init:` loads nothing for it, so parts of it stay random"
     assert all(line.startswith("init: ") for line in init_parts(model, {"decoder": "asr"}, exp))
     model.composed_of = ("decoder",)  # it was loaded when the model was built
     assert list(init_parts(model, {}, exp)) == []
@@ -106,7 +106,7 @@ def test_a_frozen_part_that_comes_from_nowhere_is_warned_of(exp):
         ({"encoder": "../mini/exp/asr"}, r"there is no model in \.\./mini/exp/asr, nor in .*; train it first$"),
         ({"encoder": "unfinished"}, "the training of .*unfinished is not finished"),
         ({"encodr": "asr"}, "this model has no such part; it has decoder, encoder"),
-        ({"decoder": "asr:st_decoder"}, "nothing of st_decoder there fits; nothing was loaded"),
+        ({"decoder": "asr:st_decoder"}, "nothing in st_decoder there fits; nothing was loaded"),
         ({"decoder": "asr"}, r"decoder.weight has shape \(5, 3\) there and \(7, 3\) here"),
     ],
 )
@@ -132,7 +132,7 @@ def writer(size: int) -> torch.nn.Module:
         (
             ["a", "b", "c"],
             ["a", "b", "d"],
-            "its sub-words are others: 3 there, 3 here; only there: c; only here: d; train",
+            "its sub-words differ: 3 there, 3 here; only there: c; only here: d; train",
         ),
         (
             ["a", "b", "c"],

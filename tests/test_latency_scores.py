@@ -112,7 +112,7 @@ def test_references_that_are_cut_otherwise_give_no_latency(results: Path, capsys
     (results / "data/test/text.de").rename(results / "data/test/reference.de")
     score.main([*COMMON, "--samples", "10", "--results", "RESULTS.md"])
     assert "al" not in json.loads((results / "exp/e2e/test/scores.json").read_text())["scores"]["st"]
-    assert "reference.de: is cut otherwise than the utterances, so no latency is given" in capsys.readouterr().err
+    assert "reference.de: has other segments than the utterances, so there is no latency" in capsys.readouterr().err
 
 
 def test_latency_over_seeds_has_mean_spread_and_p(results: Path) -> None:

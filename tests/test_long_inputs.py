@@ -74,7 +74,7 @@ def test_the_set_says_what_is_cut_and_refuses_what_cannot_be():
         "7 utterances are longer than 120 s and cut at their pauses: u1 u2 u3 u4 u5 ..."
     )
     assert long_inputs.say_or_refuse("speech", keys, lengths, 16000) is None
-    with pytest.raises(ValueError, match="2 texts have over 1000 tokens; make a line of each sentence of u1 u2"):
+    with pytest.raises(ValueError, match="2 texts have over 1000 tokens; write one sentence per line in u1 u2"):
         long_inputs.say_or_refuse("src_text", keys[:3], np.array([1000, 1001, 5000]), 100)
 
 

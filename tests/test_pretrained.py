@@ -98,7 +98,7 @@ def test_what_is_wrong_is_said(folders: Path, tmp_path: Path) -> None:
     for kind, conf, message in (
         ("hubert", {"folder": None}, "encoder_conf.folder must say where it lies"),
         ("hubert", {"folder": str(tmp_path / "no")}, "no has no config.json; give a folder in Hugging Face's format"),
-        ("hubert", {"folder": str(folders / "whisper0")}, "holds a model of type whisper; say encoder: whisper"),
+        ("hubert", {"folder": str(folders / "whisper0")}, "holds a model of type whisper; set encoder: whisper"),
         ("hubert", {"folder": str(tmp_path / "bare")}, "has none of model.safetensors, pytorch_model.bin"),
         ("hubert", {"folder": str(folders / "hubert0"), "unfreeze": 3}, "unfreeze: 3; .*hubert0 has 2 layers"),
     ):

@@ -44,7 +44,7 @@ def test_model_file(root: Path, damage, capfd: pytest.CaptureFixture[str]) -> No
     damage(model)
     train.main(arguments(root, "asr"))
     errors = capfd.readouterr().err
-    assert f"{model}: not as it was made, so it is made again" in errors and "resumed at epoch 2" in errors
+    assert f"{model}: changed since it was made, so it is made again" in errors and "resumed at epoch 2" in errors
     again = load_tensors(model)
     assert all(again[name].equal(value) for name, value in whole.items())
 
@@ -91,7 +91,7 @@ def test_a_line_lost_from_hypotheses(root: Path, capfd: pytest.CaptureFixture[st
     content = path.read_text()
     path.write_text("".join(content.splitlines(keepends=True)[1:]))
     decode.main([f"{root}/exp/asr", f"{root}/dump/dev"])
-    assert f"{path}: not as it was made" in capfd.readouterr().err and path.read_text() == content
+    assert f"{path}: changed since it was made" in capfd.readouterr().err and path.read_text() == content
 
 
 def make_audio(folder: Path, *samples: np.ndarray) -> Path:

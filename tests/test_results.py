@@ -179,7 +179,7 @@ def train_again(exp: Path) -> None:
         (lambda exp: (exp / "e2e/test/decode.json").unlink(), r"decode.json is missing, so decoding did not finish"),
         (
             lambda exp: train_again(exp / "e2e"),
-            r"exp/e2e/test was decoded by other weights than exp/e2e/model.pth: decode",
+            r"exp/e2e/test was decoded with other weights than exp/e2e/model.pth: decode",
         ),
     ],
 )

@@ -168,13 +168,13 @@ def test_unchanged_is_skipped_and_another_seed_is_noticed(root, capsys):
 
 
 def test_faults_name_the_folder_and_what_to_do(root):
-    assert "exp/asr/test is of seed 1, not 5: the first of --seeds lies in" in error_of("--seeds", "5 9")
+    assert "exp/asr/test has seed 1, not 5: the first of --seeds is in" in error_of("--seeds", "5 9")
     shutil.rmtree(root / "exp/seed5/mt")
     assert r"exp/seed5/mt does not exist: train it (stage 7)" in error_of(*SEEDS)
     score.main([*COMMON, *SEEDS, "--allow_missing", "--results", "RESULTS.md"])
     part = (root / "RESULTS.md").read_text().partition("over 3 seeds\n")[2]
     assert "</sup> pipeline" in part and "</sup> mt" not in part
-    with pytest.raises(SystemExit, match=r"exp/seeds.test.json is of other seeds or systems"):
+    with pytest.raises(SystemExit, match=r"exp/seeds.test.json has other seeds or systems"):
         report.main([*COMMON, "--seeds", "1 9"])
 
 

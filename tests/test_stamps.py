@@ -87,7 +87,7 @@ def test_a_damaged_part_is_made_again(tmp_path: Path, capsys, damage: str, name:
     else:
         part.write_text("whol" if damage == "cut" else "whale\n")
     assert not Stamp(output, [], parts=stamp.parts).is_current()
-    assert f"{part}: not as it was made, so it is made again" in capsys.readouterr().err
+    assert f"{part}: changed since it was made, so it is made again" in capsys.readouterr().err
 
 
 def test_hidden_files_of_a_folder_are_no_parts(tmp_path: Path) -> None:

@@ -38,18 +38,18 @@ def test_tasks_are_read_in_their_order() -> None:
 ST = TASKS["st"]
 MISTAKES: list[tuple[Any, str]] = [
     ([ST], r"tasks: \[.*expected a section of `name: "),
-    ({"st 1": ST}, "tasks.st 1: a task is named by letters, digits, - and _"),
+    ({"st 1": ST}, "tasks.st 1: a task's name has letters, digits, - and _"),
     ({"st": "train"}, "tasks.st: 'train'; expected {set: ..., reads: ..., src: ..., tgt: ...}"),
     ({"st": {**ST, "sett": "x"}}, "tasks.st.sett: unknown key; did you mean set?"),
     ({"st": {**ST, "beam": 3}}, "tasks.st.beam: unknown key; choose from set, reads, src"),
-    ({"st": {"set": "train", "reads": "speech"}}, "tasks.st: does not say src nor tgt; The language that is read."),
+    ({"st": {"set": "train", "reads": "speech"}}, "tasks.st: src and tgt missing; The language that is read."),
     ({"st": {**ST, "reads": "audio"}}, "tasks.st.reads: 'audio'; expected speech or text"),
-    ({"st": {**ST, "tgt": False}}, "tasks.st.tgt: False is no code of a language; put it in quotes"),
+    ({"st": {**ST, "tgt": False}}, "tasks.st.tgt: False is not a language code; put it in quotes"),
     ({"st": {**ST, "weight": -1}}, "tasks.st.weight: -1; expected a number, 0 for a task that is only decoded"),
     ({"st": {**ST, "weight": 0}}, "tasks: all have weight 0, so nothing is trained"),
-    ({"st": {**ST, "set": ["a", "a"]}}, "tasks.st.set: a stands there twice"),
+    ({"st": {**ST, "set": ["a", "a"]}}, "tasks.st.set: a is given twice"),
     ({"st": {**ST, "tests": []}}, "tasks.st.tests: an empty list; leave it out"),
-    ({"st": {**ST, "set": "dump/train"}}, "tasks.st.set: 'dump/train' is no name of a set"),
+    ({"st": {**ST, "set": "dump/train"}}, "tasks.st.set: 'dump/train' is not the name of a set"),
 ]
 
 
@@ -61,9 +61,9 @@ def test_a_mistake_is_named_with_its_remedy(tasks: Any, message: str) -> None:
 
 CONFIGS: list[tuple[dict[str, Any], str]] = [
     ({"tasks": {"st": {**ST, "sett": "x"}}}, "toy_tasks.yaml: tasks.st.sett: unknown key; did you mean set?"),
-    ({"subwords": "separate"}, "toy_tasks.yaml: subwords: tasks share one vocabulary; say subwords: joint"),
-    ({"model": "e2e"}, r"tasks: model e2e learns one thing only; take them out, or choose from .*toy_tasks"),
-    ({"tasks": {}}, "model toy_tasks learns tasks; say which, in a section tasks:"),
+    ({"subwords": "separate"}, "toy_tasks.yaml: subwords: tasks share one vocabulary; set subwords: joint"),
+    ({"model": "e2e"}, r"tasks: model e2e takes no tasks; take them out, or choose from .*toy_tasks"),
+    ({"tasks": {}}, "model toy_tasks learns tasks; name them in a section tasks:"),
     ({"mixture": {"heat": 2}}, "mixture: unknown option 'heat'; choose from batches, temperature"),
     ({"mixture": {"temperature": 0}}, "mixture.temperature: 0; expected more than 0"),
     ({"mixture": {"batches": 2}}, "mixture.batches: 2, and 3 tasks are learned; expected a batch for each"),

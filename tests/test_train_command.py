@@ -184,7 +184,7 @@ def test_set_changes_a_value(tmp_path, changes, key, value):
     "changes, message",
     [
         (["max_epoch"], "--set max_epoch: expected key=value"),
-        (["max_epoch.x=3"], r"--set max_epoch.x=3: max_epoch is 2, which has no parts"),
+        (["max_epoch.x=3"], r"--set max_epoch.x=3: max_epoch is 2, not a section"),
         (["max_epochs=3"], "--set max_epochs=3: unknown option 'max_epochs'; did you mean max_epoch"),
         (
             ["encoder_conf.num_block=3"],

@@ -142,8 +142,8 @@ def arguments(**changed: Any) -> Namespace:
     "changed, message",
     [
         ({"amp": "fp16"}, "amp: fp16 needs a GPU"),
-        ({"use_amp": True}, "say amp: auto"),
-        ({"use_wandb": True}, "does not offer it"),
+        ({"use_amp": True}, "set amp: auto"),
+        ({"use_wandb": True}, "does not support it"),
         ({"best_model_criterion": [["valid", "acc", "max"], ["train", "loss", "min"]]}, "exactly one"),
         ({"accum_grad": 0}, "at least 1"),
     ],

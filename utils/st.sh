@@ -48,7 +48,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 check_systems() { # option, its value
     for system in $2; do
         [[ $system =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] || _reject "option '$1' takes names, not '$system'"
-        [ "$system" != base ] || _reject "unknown system 'base': conf/base.yaml is what the systems of a recipe share"
+        [ "$system" != base ] || _reject "unknown system 'base': conf/base.yaml holds what the systems of a recipe share"
         [ -f "conf/$system.yaml" ] || _reject "unknown system '$system': there is no $PWD/conf/$system.yaml"
     done
 }

@@ -69,7 +69,7 @@ class IterFactory:
         self._epoch: tuple[tuple[int, bool], list[np.ndarray]] | None = None
         self.dropped = len(data) - int(within_limits(data.lengths, limits).sum())
         if self.dropped and rank == 0:
-            logging.warning(f"{data.dump_dir}: {self.dropped} of {len(data)} examples are over the limits and left out")
+            logging.warning(f"{data.dump_dir}: {self.dropped} of {len(data)} examples left out: longer than the limits")
         if self.dropped == len(data):
             raise ValueError(f"{data.dump_dir}: none of {len(data)} examples is within the limits {limits}")
 

@@ -24,7 +24,7 @@ def what_lacks(task: Task, folder: Path) -> str:
         found = sorted(path.name for path in folder.parent.glob("*/") if path.name != "subwords")
         return f"there is no {folder}; choose from {', '.join(found) or 'nothing'}, or make it (stages 1 to 6)"
     if task.reads == "speech" and not (folder / INDEX).exists():
-        return f"{folder} has no features, and {task.name} reads speech; say reads: text, or make them (stage 4)"
+        return f"{folder} has no features, and {task.name} reads speech; set reads: text, or make them (stage 4)"
     if wrong := other_speech(task, folder):
         return f"in {folder} {wrong} is spoken, and {task.name} reads {task.src}; name another set or language"
     for lang in dict.fromkeys((task.tgt, *([task.src] if task.reads == "text" else []))):

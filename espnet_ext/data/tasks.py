@@ -17,10 +17,10 @@ KEYS = {
     "set": "The set that it trains on, or a list of sets.",
     "reads": "speech or text.",
     "src": "The language that is read.",
-    "tgt": "The language that is written; of speech recognition the same.",
-    "weight": "Its share of the batches of an epoch, against the other tasks' weights; 0: only decoded.",
-    "valid": "The set that it is validated on, or a list; null: the recipe's.",
-    "tests": "The sets that it is decoded on; null: all test sets of the recipe that have what it reads and writes.",
+    "tgt": "The language that is written; for speech recognition the same.",
+    "weight": "Its share of an epoch's batches, relative to the other tasks' weights; 0: only decoded.",
+    "valid": "The set that it is validated on, or a list; null: the recipe's validation set.",
+    "tests": "The sets that it is decoded on; null: all test sets of the recipe that have its input and output.",
 }
 NEEDED = ("set", "reads", "src", "tgt")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -71,7 +71,7 @@ def read_tasks(config: Mapping[str, Any]) -> dict[str, Task]:
     if not isinstance(section, dict):
         raise TaskError(["tasks"], f"{section!r}; expected a section of `name: {{set, reads, src, tgt}}`")
     if config.get("subwords") != "joint":
-        raise TaskError(["subwords"], "tasks share one vocabulary; say subwords: joint")
+        raise TaskError(["subwords"], "tasks share one vocabulary; set subwords: joint")
     # null takes out what --set or the YAML does not want of base.yaml
     tasks = {name: read_task(name, values) for name, values in section.items() if values is not None}
     if tasks and all(task.weight == 0 for task in tasks.values()):
@@ -94,7 +94,7 @@ def read_task(name: Any, values: Any) -> Task:
     """One task, as its line says."""
     where = ("tasks", str(name))
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise TaskError(where, "a task is named by letters, digits, - and _, the first a letter: files bear its name")
+        raise TaskError(where, "a task's name has letters, digits, - and _, the first a letter: files have this name")
     if not isinstance(values, dict):
         raise TaskError(where, f"{values!r}; expected {{set: ..., reads: ..., src: ..., tgt: ...}}")
     for key in values:
@@ -103,12 +103,12 @@ def read_task(name: Any, values: Any) -> Task:
             raise TaskError((*where, str(key)), f"unknown key; {f'did you mean {near[0]}?' if near else known_keys()}")
     missing = [key for key in NEEDED if values.get(key) is None]
     if missing:
-        raise TaskError(where, f"does not say {' nor '.join(missing)}; {' '.join(KEYS[key] for key in missing)}")
+        raise TaskError(where, f"{' and '.join(missing)} missing; {' '.join(KEYS[key] for key in missing)}")
     if values["reads"] not in READS:
         raise TaskError((*where, "reads"), f"{values['reads']!r}; expected speech or text")
     for key in ("src", "tgt"):
         if not isinstance(values[key], str):
-            raise TaskError((*where, key), f"{values[key]!r} is no code of a language; put it in quotes")
+            raise TaskError((*where, key), f"{values[key]!r} is not a language code; put it in quotes")
     weight = values.get("weight")
     if weight is not None and (isinstance(weight, bool) or not isinstance(weight, int | float) or weight < 0):
         raise TaskError((*where, "weight"), f"{weight!r}; expected a number, 0 for a task that is only decoded")
@@ -128,10 +128,10 @@ def listed(value: Any, where: tuple[str, ...]) -> tuple[str, ...] | None:
     names = value if isinstance(value, list) else [value]
     for name in names:
         if not isinstance(name, str) or not name or "/" in name:
-            raise TaskError(where, f"{name!r} is no name of a set; expected that of a folder under data/")
+            raise TaskError(where, f"{name!r} is not the name of a set; expected the name of a folder under data/")
     twice = {name for name in names if names.count(name) > 1}
     if twice or not names:
-        raise TaskError(where, f"{', '.join(twice)} stands there twice" if twice else "an empty list; leave it out")
+        raise TaskError(where, f"{', '.join(twice)} is given twice" if twice else "an empty list; leave it out")
     return tuple(names)
 
 

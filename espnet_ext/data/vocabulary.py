@@ -41,7 +41,7 @@ def vocabulary_of(config: Mapping[str, Any]) -> Vocabulary | None:
     theirs = {name for task in tasks.values() for name in task.sets} - derived_of(config).keys()
     sets = listed(said.get("sets"), ("vocabulary", "sets")) or tuple(theirs)
     if not sets:
-        raise TaskError(["vocabulary", "sets"], "tasks learn from derived sets alone; name others")
+        raise TaskError(["vocabulary", "sets"], "all tasks learn from derived sets; name other sets")
     return Vocabulary(tuple(sorted(langs)), tuple(sorted(sets)))
 
 

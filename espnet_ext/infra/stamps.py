@@ -52,7 +52,7 @@ class Stamp:
         for part in parts:
             state, _, name = part.partition(" ")
             if _state(self.output.parent / name) != state:
-                print(f"{self.output.parent / name}: not as it was made, so it is made again", file=sys.stderr)
+                print(f"{self.output.parent / name}: changed since it was made, so it is made again", file=sys.stderr)
                 return False
         if say:
             print(f"{self.output}: inputs have not changed, skipped", file=sys.stderr)

@@ -70,7 +70,7 @@ class Pretrained(nn.Module):
         said = json.loads(path.read_text(encoding="utf-8"))
         if said.get("model_type") != self.kind:
             found = said.get("model_type")
-            raise ValueError(f"encoder {self.kind}: {folder} holds a model of type {found}; say encoder: {found}")
+            raise ValueError(f"encoder {self.kind}: {folder} holds a model of type {found}; set encoder: {found}")
         if not any((Path(folder) / name).exists() for name in WEIGHTS):
             raise ValueError(f"encoder {self.kind}: {folder} has none of {', '.join(WEIGHTS)}; copy the weights there")
         return said

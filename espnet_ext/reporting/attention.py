@@ -53,7 +53,7 @@ def attention_pictures(exp: Path, system: str, test_set: str, dump: Path, uttera
             batch = _batch(data, place[utterance], tokens)
             pictures[utterance] = _draw(experiment, batch, tokens, record(experiment.model, batch))
         else:
-            print(f"{exp / system}: wrote nothing of {utterance}, so no attention is drawn", file=sys.stderr)
+            print(f"{exp / system}: wrote nothing for {utterance}, so no attention is drawn", file=sys.stderr)
     return pictures
 
 

@@ -17,7 +17,7 @@ class LanguageId:
             raise ValueError(f"language id: texts of at least two languages are needed, not of {[*texts]}")
         counts = {lang: _count(lines) for lang, lines in texts.items()}
         if empty := [lang for lang, counted in counts.items() if not counted]:
-            raise ValueError(f"language id: the text of {', '.join(empty)} holds no letter; give some sentences of it")
+            raise ValueError(f"language id: the text of {', '.join(empty)} has no letters; give some sentences of it")
         self.languages = tuple(counts)
         known = set().union(*counts.values())
         totals = {lang: math.log(counted.total() + SMOOTHING * len(known)) for lang, counted in counts.items()}

@@ -93,7 +93,7 @@ def why_stale(result: Path) -> str:
     """Whether a system was trained again after it was decoded, as far as decoding said by which weights."""
     path = result / "decode.json"
     changed = changed_weights(result.parent, read_json(path).get("weights", {})) if path.exists() else []
-    return f"{result} was decoded by other weights than {changed[0]}: decode it again (stage 8)" if changed else ""
+    return f"{result} was decoded with other weights than {changed[0]}: decode it again (stage 8)" if changed else ""
 
 
 def left_out(result: Path) -> bool:
@@ -216,7 +216,7 @@ def with_delays(where: Experiments, systems: list[str], test_set: str, stream: s
     found = {s: where.result(s, test_set) for s in systems if delays_file(where.result(s, test_set), stream).exists()}
     if found and is_cut_otherwise(where, test_set, stream):
         first = reference_files(where.data / test_set, where.language(stream))[0]
-        remark = "is cut otherwise than the utterances, so no latency is given: it needs a reference of each"
+        remark = "has other segments than the utterances, so there is no latency: it needs a reference for each"
         print(f"{first}: {remark}", file=sys.stderr)
         return {}
     return found

@@ -88,8 +88,8 @@ def check_seed(place: Experiments, seed: int, systems: list[str], test_set: str)
         found = read_result(place, system, test_set)["seed"]
         if found not in (None, seed):
             raise ScoringError(
-                f"{place.result(system, test_set)} is of seed {found}, not {seed}: the first of --seeds lies in the "
-                "folder of the experiments itself, seed N in seedN/ there"
+                f"{place.result(system, test_set)} has seed {found}, not {seed}: the first of --seeds is in the "
+                "folder of the experiments itself, seed N in its folder seedN/"
             )
 
 
@@ -192,5 +192,5 @@ def read_seeds(where: Experiments, seeds: list[int], systems: list[str], test_se
         raise ScoringError(f"{path} does not exist: score the systems with the same --seeds first (stage 9)")
     comparison = read_json(path)
     if comparison["seeds"] != seeds or set(systems) - set(comparison["systems"]):
-        raise ScoringError(f"{path} is of other seeds or systems: score them together with the same --seeds (stage 9)")
+        raise ScoringError(f"{path} has other seeds or systems: score them together with the same --seeds (stage 9)")
     return comparison

@@ -53,7 +53,7 @@ def reference_files(folder: Path, lang: str) -> list[Path]:
 
 def read_hypotheses(path: Path, ids: list[str]) -> list[str]:
     """The hypotheses of `path` in the order of `ids`; an empty one stays, a lost one is an error."""
-    return read_exactly(path, ids, "decode this test set again: no score is given for a part of it")
+    return read_exactly(path, ids, "decode this test set again: a part of it gets no score")
 
 
 def read_exactly(path: Path, ids: list[str], remedy: str) -> list[str]:

@@ -22,7 +22,7 @@ def say_or_refuse(name: str, keys: list[str], lengths: np.ndarray, units_per_sec
     shown = " ".join(keys[i] for i in long[:SHOWN]) + (" ..." if len(long) > SHOWN else "")
     if name == "speech":
         return f"{len(long)} utterances are longer than {MOST_SECONDS} s and cut at their pauses: {shown}"
-    raise ValueError(f"{len(long)} texts have over {MOST_TOKENS} tokens; make a line of each sentence of {shown}")
+    raise ValueError(f"{len(long)} texts have over {MOST_TOKENS} tokens; write one sentence per line in {shown}")
 
 
 def decode(model: Any, name: str, batch: dict[str, Any], options: dict[str, Any], units_per_second: int) -> Any:

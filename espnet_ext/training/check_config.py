@@ -42,9 +42,9 @@ def check_tasks(config: Config) -> None:
     knowing = [other for other in models.NAMES if models.knows_tasks(other)]
     if config.values.get("tasks") and name not in knowing:
         remedy = f"take them out, or choose from {', '.join(knowing) or 'none'}"
-        raise TrainError(f"{config.source('tasks')}: tasks: model {name} learns one thing only; {remedy}")
+        raise TrainError(f"{config.source('tasks')}: tasks: model {name} takes no tasks; {remedy}")
     if name in knowing and not config.values.get("tasks"):
-        raise TrainError(f"{config.source('model')}: model {name} learns tasks; say which, in a section tasks:")
+        raise TrainError(f"{config.source('model')}: model {name} learns tasks; name them in a section tasks:")
     for option in ("mixture", "vocabulary", "derived"):
         if config.values.get(option) and not config.values.get("tasks"):
             raise TrainError(f"{config.source(option)}: {option}: there are no tasks; leave this section out")
@@ -86,7 +86,7 @@ def check_known(config: Config, known: Iterable[str], section: tuple[str, ...]) 
             continue
         where = ": ".join((config.source(*section, name), *section))
         if not section and name in GIVEN:
-            raise TrainError(f"{where}: {name}: the command line says this, by {GIVEN[name]}; take it out")
+            raise TrainError(f"{where}: {name}: the command line sets this by {GIVEN[name]}; take it out")
         if not section and name in default_config():
             remedy = REFUSED.get(name, "take it out")
             raise TrainError(f"{where}: {name}: an option of ESPnet that this training loop does not read; {remedy}")

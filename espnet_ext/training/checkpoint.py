@@ -83,8 +83,8 @@ class Checkpoint:
             state = load_tensors(self.path, "cpu")
         except DamagedError as error:
             raise TrainError(
-                f"{error}. Our own checkpoints are never half-written: is it another program's, or is the disk "
-                "damaged? Move it away to train from the beginning."
+                f"{error}. This program never leaves half-written checkpoints: did another program write it, or is the "
+                "disk damaged? Move it away to train from the beginning."
             ) from error
         for name, part in self.parts.items():
             part.load_state_dict(state[name])

@@ -75,7 +75,7 @@ def holds(values: Any, names: Sequence[str]) -> bool:
 def read_config(path: Path, changes: Iterable[str] = (), vary: Iterable[str] = ()) -> Config:
     """A system's YAML, laid over what it says `from:` of, then `key.key=value` changes; not checked yet."""
     if path.stem == BASE:
-        raise TrainError(f"{path} is what the systems beside it share, and not a system; give conf/<system>.yaml")
+        raise TrainError(f"{path} holds what the systems beside it share and is not a system; give conf/<system>.yaml")
     layers = layers_of(path, [])
     values: dict[str, Any] = {}
     for _, own in layers:
@@ -92,10 +92,10 @@ def layers_of(path: Path, below: list[Path]) -> list[tuple[str, dict[str, Any]]]
         return [(str(path), own)]
     name = own.pop("from")
     if path.stem == BASE:
-        raise TrainError(f"{path}: `from:` stands in systems only; write here all that they share")
+        raise TrainError(f"{path}: `from:` is only for systems; take it out and write the options here")
     over = path.with_name(f"{name}.yaml")
     if over in [path, *below]:
-        raise TrainError(f"{path}: from: {name}: it is laid over this file itself; choose another, such as {BASE}")
+        raise TrainError(f"{path}: from: {name}: that file is made from this one; choose another, such as {BASE}")
     return [*layers_of(over, [path, *below]), (str(path), own)]
 
 
@@ -143,7 +143,7 @@ class Loader(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if str(key.value) in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value} stands there twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"{key.value} is given twice", problem_mark=key.start_mark)
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 
@@ -169,7 +169,7 @@ def apply(change: str, values: dict[str, Any], where: str) -> dict[str, Any]:
     for parent in parents:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
-            raise TrainError(f"{where}: {parent} is {place!r}, which has no parts")
+            raise TrainError(f"{where}: {parent} is {place!r}, not a section")
     place[last] = value
     for key in reversed(name.split(".")):
         value = {key: value}

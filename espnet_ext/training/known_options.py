@@ -45,16 +45,16 @@ TYPES = {"int": int, "float": float, "str2bool": bool, "int_or_none": int | None
 
 # Where ESPnet's help is of ESPnet's own training loop.
 HELP = {
-    "batch_bins": "Frames (tokens of text) in a padded batch, over all processes.",
+    "batch_bins": "Frames (tokens of text) in a padded batch, for all processes together.",
     "valid_batch_bins": "The same in validation; null: batch_bins.",
-    "max_batch_size": "The most utterances in a batch; null: as many as fit in batch_bins.",
-    "num_iters_per_epoch": "Batches of an epoch, drawn anew for each; null: all.",
-    "accum_grad": "Batches to an update; the gradient is that of one batch as large as all of them.",
-    "num_workers": "Processes that read data beside the one that always does.",
+    "max_batch_size": "Most utterances in a batch; null: as many as fit in batch_bins.",
+    "num_iters_per_epoch": "Batches of an epoch, drawn again for each epoch; null: all.",
+    "accum_grad": "Batches for one update; the gradient is that of one large batch.",
+    "num_workers": "More processes that read data, besides the first.",
     "keep_nbest_models": "How many of the best epochs are averaged to model.pth.",
-    "best_model_criterion": "What the best epochs are best in: [[phase, value, min or max]].",
+    "best_model_criterion": "How the best epochs are chosen: [[phase, value, min or max]].",
     "early_stopping_criterion": "What has to improve within `patience` epochs: [phase, value, min or max].",
-    "val_scheduler_criterion": "The value that schedules such as reducelronplateau are told after an epoch.",
+    "val_scheduler_criterion": "The value that schedules such as reducelronplateau get after an epoch.",
     "optim_conf": "Options of the optimizer.",
     "scheduler_conf": "Options of the schedule.",
     "scheduler": "The schedule of the learning rate.",
@@ -91,12 +91,12 @@ class Option:
 
 
 MIXTURE = {
-    "temperature": Option(float, 1.0, "Shares are as sizes ** (1 / temperature); 1: every example once an epoch."),
+    "temperature": Option(float, 1.0, "Shares go by size ** (1 / temperature); 1: every example once per epoch."),
     "batches": Option(int | None, None, "Batches of an epoch; null: num_iters_per_epoch, or one pass of every task."),
 }
 VOCABULARY = {
-    "langs": Option(list[str], None, "Its languages, if not those of the tasks."),
-    "sets": Option(list[str], None, "The sets whose text it is learned from, if not those of the tasks."),
+    "langs": Option(list[str], None, "Its languages; null: those of the tasks."),
+    "sets": Option(list[str], None, "The sets whose text it is learned from; null: those of the tasks."),
 }
 
 
@@ -119,7 +119,7 @@ def known_options(values: Mapping[str, Any], section: tuple[str, ...]) -> dict[s
     if section[0] == "vocabulary":
         return VOCABULARY
     if section[0] == "subword_sampling":
-        return {"alpha": Option(float, None, "Smoothing of the distribution that segmentations are drawn from.")}
+        return {"alpha": Option(float, None, "Smoothing of the distribution that segmentations are sampled from.")}
     chosen = chosen_class({**default_config(), **values}, section[0])
     if chosen is None:
         return None

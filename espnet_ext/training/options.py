@@ -12,7 +12,7 @@ AMPS = ("auto", "none", "bf16", "fp16")
 
 # ESPnet's options for which this loop has no code, or another name
 REFUSED = {
-    "use_amp": "say amp: auto, bf16 or (on a GPU) fp16",
+    "use_amp": "set amp: auto, bf16 or (on a GPU) fp16",
     "sharded_ddp": "use plain DDP",
     "use_deepspeed": "use plain DDP",
     "use_wandb": "TensorBoard and history.jsonl are written",
@@ -71,11 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from espnet2.utils.nested_dict_action import NestedDictAction
 
     group = parser.add_argument_group("training loop")
-    group.add_argument("--amp", choices=AMPS, default="auto", help="autocast; auto: bf16 if in hardware, else none")
-    group.add_argument("--init", action=NestedDictAction, default={}, help="part of the model: system it comes from")
-    group.add_argument("--checkpoint_minutes", type=float, default=10.0, help="also save within epochs, so often")
-    group.add_argument("--greedy_every", type=int, default=1, help="greedy WER and BLEU every so many epochs; 0: never")
-    group.add_argument("--greedy_utterances", type=int, default=64, help="on about so many validation utterances")
+    group.add_argument("--amp", choices=AMPS, default="auto", help="number format; auto: bf16 if in hardware")
+    group.add_argument("--init", action=NestedDictAction, default={}, help="part of the model: system to take it from")
+    group.add_argument("--checkpoint_minutes", type=float, default=10.0, help="minutes between saves within an epoch")
+    group.add_argument("--greedy_every", type=int, default=1, help="epochs between greedy WER and BLEU; 0: never")
+    group.add_argument("--greedy_utterances", type=int, default=64, help="validation utterances for these, about")
     parser.set_defaults(
         best_model_criterion=[("valid", "acc", "max")],
         keep_nbest_models=[5],
@@ -90,7 +90,7 @@ def build_options(args: argparse.Namespace) -> TrainOptions:
     """Check and collect the loop's options."""
     for name, instead in REFUSED.items():
         if getattr(args, name, None):
-            raise TrainError(f"{name}: this training loop does not offer it; {instead}")
+            raise TrainError(f"{name}: this training loop does not support it; {instead}")
     values: dict[str, Any] = {field.name: getattr(args, field.name) for field in fields(TrainOptions)}
     if isinstance(values["keep_nbest_models"], int):
         values["keep_nbest_models"] = [values["keep_nbest_models"]]
@@ -103,5 +103,5 @@ def build_options(args: argparse.Namespace) -> TrainOptions:
     if options.nbest < 1 or options.accum_grad < 1:
         raise TrainError("keep_nbest_models and accum_grad must be at least 1")
     if options.amp == "fp16" and device == "cpu":
-        raise TrainError("amp: fp16 needs a GPU (its gradients must be scaled); on a CPU say amp: auto")
+        raise TrainError("amp: fp16 needs a GPU (its gradients must be scaled); on a CPU set amp: auto")
     return options

@@ -19,7 +19,7 @@ def check_subwords(part: str, rows: Mapping[str, int], source: Path, folder: Pat
     for name, count in rows.items():
         here = [tokens for tokens in theirs if len(tokens) == count]
         if BY_SUBWORD.search(name) and here and ours and not any(tokens in ours for tokens in here):
-            raise TrainError(f"init: {part} from {source}: its sub-words are others: {differences(here[0], ours)}")
+            raise TrainError(f"init: {part} from {source}: its sub-words differ: {differences(here[0], ours)}")
 
 
 def token_lists(folder: Path) -> list[list[str]]:

@@ -103,8 +103,8 @@ class Loop:
             update_run(self.options.folder, parameters=parameters)
         for name, data in (("training", self.train), ("validation", self.valid)):
             if data.dropped:
-                say(f"{data.dropped} {name} utterances are longer than max_frames or max_tokens and left out")
-        say(f"{parameters:,} parameters; {self.train.num_batches(1)} batches an epoch")
+                say(f"{data.dropped} {name} utterances are left out: longer than max_frames or max_tokens")
+        say(f"{parameters:,} parameters; {self.train.num_batches(1)} batches per epoch")
         if about := getattr(self.train, "about", ""):
             say(f"batches of an epoch by task: {about}")
 
@@ -168,7 +168,7 @@ class Loop:
         if p.history and o.patience is not None:
             stale = epochs_since_best(p.history, o.early_stopping_criterion)
             if stale > o.patience:
-                say(f"no better {' '.join(o.early_stopping_criterion[:2])} for {stale} epochs: training ends early")
+                say(f"no better {' '.join(o.early_stopping_criterion[:2])} for {stale} epochs, so training ends early")
                 return True
         return p.epoch > o.max_epoch
 
@@ -213,7 +213,7 @@ class Loop:
             which = "; ".join(describe_batch(utt_ids, batch) for utt_ids, batch in group)
             raise TrainError(
                 f"{place}: loss or gradient was NaN or infinite in {MAX_BAD_STEPS} steps in a row, last with {which}. "
-                "Look at these utterances, lower the learning rate, or say amp: none."
+                "Look at these utterances, lower the learning rate, or set amp: none."
             )
         if outcome.is_bad:
             ids = " ".join(utt_id for utt_ids, _ in group for utt_id in utt_ids)

@@ -44,7 +44,7 @@ def explained(config: Config, error: Exception) -> TrainError:
         except Exception:  # this option is not, or not alone, the cause
             continue
         return TrainError(
-            f"{config.source(*names)}: {'.'.join(names)}: {shown(value)} does not go with the rest: {reason}; "
+            f"{config.source(*names)}: {'.'.join(names)}: {shown(value)} does not fit the rest: {reason}; "
             f"{value_of(other, names)} does"
         )
     return TrainError(f"{config.layers[-1][0]}: this system cannot be built: {reason}")
@@ -177,4 +177,4 @@ def check_criteria(config: Config, metrics: Metrics) -> None:
         if key not in metrics[phase]:
             raise TrainError(f"{where}: no such value; choose from {', '.join(metrics[phase])}")
         if key.startswith(("wer_", "cer_", "bleu_")) and values["greedy_every"] != 1:
-            raise TrainError(f"{where} is there every {values['greedy_every']} epochs only; say greedy_every: 1")
+            raise TrainError(f"{where} exists only every {values['greedy_every']} epochs; set greedy_every: 1")

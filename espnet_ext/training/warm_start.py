@@ -25,7 +25,7 @@ def init_parts(model: torch.nn.Module, table: Mapping[str, str] | None, folder: 
     frozen = {part for part in frozen if not getattr(getattr(model, part), "is_pretrained", False)}
     known = {part.split(".")[0] for part in table or ()} | {*getattr(model, "composed_of", ())}
     for part in sorted(frozen - known):
-        yield f"WARNING: {part} does not learn and `init:` takes it from nowhere, so parts of it stay random"
+        yield f"WARNING: {part} is frozen and `init:` loads nothing for it, so parts of it stay random"
 
 
 def init_part(model: torch.nn.Module, part: str, path: Path, source_part: str | None, folder: Path) -> str:
@@ -48,7 +48,7 @@ def init_part(model: torch.nn.Module, part: str, path: Path, source_part: str | 
                 f"{tuple(own[name].shape)} here; make the two configurations agree, or name a smaller part"
             )
     if not common:
-        raise TrainError(f"init: {part} from {path}: nothing of {source_part or 'all'} there fits; nothing was loaded")
+        raise TrainError(f"init: {part} from {path}: nothing in {source_part or 'all'} there fits; nothing was loaded")
     with torch.no_grad():
         for name in common:
             own[name].copy_(theirs[name])

@@ -34,7 +34,7 @@ def lines(file: str, subwords: object) -> Iterator[Input]:
         tokens = np.array(subwords.encode(line), dtype=np.int64)  # type: ignore[attr-defined]
         if len(tokens) > MOST_TOKENS:
             found = f"the line has {len(line.split())} words, {len(tokens)} tokens"
-            raise InputError(f"{file}:{number}: {found}; at most {MOST_TOKENS} are translated: a sentence a line")
+            raise InputError(f"{file}:{number}: {found}; at most {MOST_TOKENS} are translated: one sentence per line")
         some |= bool(line.strip())
         yield Piece(None, None), tokens
     if not some:

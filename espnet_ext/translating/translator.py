@@ -31,7 +31,7 @@ def chosen_tasks(exp: str | Path, model: Any, task: str | None) -> tuple[str, ..
     """The tasks that are done: this one, or all that read what the first does; none of a system without tasks."""
     if task is not None and task not in model.tasks:
         names = ", ".join(model.tasks)
-        remedy = f"choose from {names}" if names else "it learned one thing, so leave --task out"
+        remedy = f"choose from {names}" if names else "it has only one, so leave --task out"
         raise ValueError(f"--task {task}: {exp} has no such task; {remedy}")
     if task is not None or not model.tasks:
         return (task,) if task else ()
