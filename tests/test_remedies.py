@@ -80,7 +80,7 @@ def test_a_checkpoint_that_nothing_tells_the_settings_of(root: Path) -> None:
     ):
         train.main(arguments(root, "asr", "--set", "optim_conf.lr=0.1"))
     path.write_text("{")
-    with pytest.raises(SystemExit, match=r"run\.json: damaged .*; put that file back"):
+    with pytest.raises(SystemExit, match=r"run\.json: damaged .*; put it back"):
         train.main(arguments(root, "asr"))
     path.write_bytes(content)
 

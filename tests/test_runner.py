@@ -115,7 +115,7 @@ def test_stages_within_the_range_run_in_order(recipe: Recipe, options: list[str]
         (["--dry_run", "yes"], "option '--dry_run' takes true or false, not 'yes'"),
         (["train"], "unexpected argument 'train'; options are --name value"),
         (["--executor", "pbs"], "option '--executor' takes local or slurm, not 'pbs'"),
-        (["--systems", "one base"], "unknown system 'base': conf/base.yaml is what"),
+        (["--systems", "one base"], "unknown system 'base': conf/base.yaml holds what"),
         (["--nj\nresume_with[$(touch f)]", "1"], "unknown option '--nj\n"),
         (["--nj[$(touch f)]", "1"], "unknown option '--nj["),
         (["--decode", "beam"], "option '--decode' takes words such as beam=2, not 'beam'"),

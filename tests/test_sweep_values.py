@@ -60,9 +60,8 @@ def test_derived_sets_of_each_value_are_made_before_its_training(tmp_path, monke
     part = {"how": "subset", "from": "train"}
     task = {"set": "train", "reads": "speech", "src": "de", "tgt": "de"}
     derived = {"train_10": part | {"share": 0.1}, "train_30": part | {"share": 0.3}}
-    write_config(
-        tmp_path / "conf/low.yaml", model="speech_tasks", subwords="joint", tasks={"de": task}, derived=derived
-    )
+    tasks = {"tasks": {"de": task}, "derived": derived, "vocabulary": {"sets": ["train"]}}
+    write_config(tmp_path / "conf/low.yaml", model="speech_tasks", subwords="joint", **tasks)
     sweep.main(given("low", "tasks.de.set=train_10,train", "--dry_run", "--set=seed=2"))
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if "decode" not in line]
     told = [(words[2].rpartition(".")[2], words[-1]) for words in lines[:4]]
