@@ -9,7 +9,7 @@ import yaml
 
 from espnet_ext import claims
 from espnet_ext.infra.files import write_json
-from espnet_ext.reporting.claims import ClaimError, Ground, Paper, asked_for, effect_of, judge, read_claims
+from espnet_ext.reporting.claims import ClaimError, Ground, Paper, asked_for, effect_of, judge, read_claims, systems_of
 from espnet_ext.reporting.result_file import Compared
 from espnet_ext.training.config import read_config
 
@@ -145,6 +145,16 @@ def test_less_than_at_most_so_much_does_not_contradict(tmp_path: Path, monkeypat
         assert row[1] == f"90 % {pair} (section 2)" and row[5].startswith(f"**{verdict}** for these trainings")
 
 
+def test_systems_may_have_other_names_on_a_ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_results(tmp_path)
+    claim = METHOD["claims"][0] | {"better": "fresh", "only": ["toy"]}
+    rows = []
+    for systems in ({}, {"fresh": "new"}):
+        grounds = {"toy": METHOD["grounds"]["toy"] | {"systems": systems}}
+        rows += rows_of(page_of(tmp_path, monkeypatch, METHOD | {"grounds": grounds, "claims": [claim]}))
+    assert [row[5] for row in rows] == ["not run: `egs/toy/run.sh`", "**holds**"]
+
+
 def test_what_was_never_run_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = rows_of(page_of(tmp_path, monkeypatch))
     assert [row[5] for row in rows] == [f"not run: `egs/{name}/run.sh`" for name in ("toy", "far", "toy")]
@@ -199,8 +209,8 @@ def test_systems_of_the_list_are_systems_of_its_recipes(paper: Paper) -> None:
     assert (ROOT / "docs" / paper.page).exists()
     for claim in paper.claims:
         for ground in (paper.grounds[name] for name in claim.only):
-            for name in (claim.better, claim.than):
-                assert system_of(name, ground) in systems_of(ground), f"{claim.claim} {name}"
+            for name in systems_of(claim, ground):
+                assert system_of(name, ground) in systems_in_recipe(ground), f"{claim.claim} {name}"
             assert asked_for(claim, ground)[1] in ("bleu", "wer", "wrong_language")
 
 
@@ -210,7 +220,7 @@ def system_of(name: str, ground: Ground) -> str:
     return swept[1] if swept else name.split()[0]
 
 
-def systems_of(ground: Ground) -> set[str]:
+def systems_in_recipe(ground: Ground) -> set[str]:
     return {path.stem for path in (ROOT / ground.results).parent.joinpath("conf").glob("*.yaml")}
 
 

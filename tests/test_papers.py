@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from espnet_ext.reporting.claims import read_claims
+from espnet_ext.reporting.claims import read_claims, systems_of
 from tests.test_runner import Recipe
 
 ROOT = Path(__file__).parent.parent
@@ -74,7 +74,7 @@ def test_the_claims_are_decided_by_what_it_writes(planned: dict[str, list[list[s
             for ground in (paper.grounds[name] for name in claim.only):
                 if asked := re.match(r"egs/mini/papers.sh --papers \"?([\w ]+)", ground.run):
                     commands = [words for name in asked[1].split() for words in planned[name]]
-                    assert decides(commands, Path(ground.results).name, claim.better, claim.than), claim.claim
+                    assert decides(commands, Path(ground.results).name, *systems_of(claim, ground)), claim.claim
 
 
 def decides(commands: list[list[str]], results: str, *systems: str) -> bool:

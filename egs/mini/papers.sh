@@ -4,7 +4,7 @@ set -euo pipefail
 set -f # a list of names is split into words below, and only that
 
 # shellcheck disable=SC2034 # some are options.sh's alone
-papers=       # Papers to run, such as "mutual transfer"; empty means all five. More choices: interactive_zh, interactive_ja, variants, long and sweeps.
+papers=       # Such as "mutual transfer"; empty: all five. Also interactive_zh, interactive_ja, variants, long, sweeps.
 seeds=        # Seeds to train with, such as "1 2 3"; empty means that of the configurations.
 exp=exp       # Folder of the experiments.
 set=          # Values to change in every config, such as "max_epoch=1".
@@ -58,7 +58,7 @@ interactive_film"
 }
 
 long() { # the systems of mutual, three times as long and begun as in the paper
-    run --tables long --systems "asr mt e2e_long mtl_long distill_long mutual_long"
+    run --tables long --systems "asr mt pipeline e2e_long mtl_long distill_long mutual_long"
 }
 
 sweeps() { # after interactive and mutual

@@ -1,7 +1,7 @@
 """The claims of a paper: what it published, and whether the results here say the same; docs/claims.md has the rules."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Ground:
     at: str = ""  # equal lag, or the value of an option at which systems are compared
     stream: str = ""
     metric: str = ""
+    systems: dict[str, str] = field(default_factory=dict)  # the claims' names of systems: what they are called here
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,11 @@ def asked_for(claim: Claim, ground: Ground) -> tuple[str, str]:
     return claim.stream or ground.stream, claim.metric or ground.metric
 
 
+def systems_of(claim: Claim, ground: Ground) -> tuple[str, str]:
+    """The better system and the other, as the ground calls them."""
+    return ground.systems.get(claim.better, claim.better), ground.systems.get(claim.than, claim.than)
+
+
 def effect_of(figures: Any, metric: str, score: float | None) -> float | None:
     """The published advantage in the metric's points; `score` is that of the worse system here, for per cent of it."""
     if isinstance(figures, list) and len(figures) == 2:
@@ -145,7 +151,7 @@ def decide(claim: Claim, ground: Ground, root: Path) -> Decision:
         return Decision(NOT_RUN)
     stream, metric = asked_for(claim, ground)
     full = f"{metric}_at_{ground.at}" if ground.at else metric
-    compared = find_pair(read_result_file(path), ground.set, stream, full, claim.better, claim.than)
+    compared = find_pair(read_result_file(path), ground.set, stream, full, *systems_of(claim, ground))
     if compared is None:
         return Decision(NOT_RUN)
     pair, figures = published_for(claim, ground)
